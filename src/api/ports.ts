@@ -1,0 +1,97 @@
+import type { Incident } from "../core/alert.ts";
+import type { ChannelSpec, Outcome, Receipt } from "../core/delivery.ts";
+import type { NodeIdentity, NodeInfo } from "../core/node.ts";
+import type { ComponentStatus } from "../core/ports.ts";
+import type { Level, Operator, Rule, Sourced } from "../core/rule.ts";
+import type { IndexDefinition, Labels, Row, SeriesKey, SeriesSelector } from "../core/series.ts";
+
+/** An alert handed in by somebody else, checked. */
+export interface ForeignAlert {
+  readonly index: string;
+  readonly threshold: number;
+  readonly value: number;
+  readonly atMs: number;
+  readonly operator: Operator;
+  readonly level: Level;
+  readonly message: string | null;
+  readonly labels: Labels;
+  /** `name` or `cluster/name`; null: this node. */
+  readonly node: string | null;
+}
+
+export type ForeignOutcome =
+  | { readonly status: "accepted"; readonly id: string }
+  | { readonly status: "suppressed"; readonly id: string; readonly reason: string };
+
+/** How a channel is doing. */
+export interface ChannelState {
+  readonly spec: Sourced<ChannelSpec>;
+  readonly status: ComponentStatus;
+  /** Messages that may leave at once. */
+  readonly tokensLeft: number | null;
+  readonly pending: number;
+}
+
+/** How a source of rules and channels is doing. */
+export interface SourceState {
+  readonly source: string;
+  readonly status: ComponentStatus;
+  readonly revision: string | null;
+  readonly rules: number;
+  readonly channels: number;
+}
+
+export interface SeriesResult {
+  readonly timesMs: readonly number[];
+  readonly columns: ReadonlyMap<SeriesKey, readonly (number | null)[]>;
+}
+
+/** An alert in some state, for lists: also those pending or without data. */
+export interface AlertView {
+  readonly incident: Incident;
+}
+
+/** All the API may ask of the agent; `app.ts` provides it. */
+export interface AgentView {
+  readonly node: NodeIdentity;
+  readonly version: string;
+  startedAtMs(): number;
+  ready(): boolean;
+  components(): Readonly<Record<string, ComponentStatus>>;
+  collectionIntervalMs(): number;
+  retentionDays(): number;
+  /** Every index that can be asked for. */
+  indexes(): readonly IndexDefinition[];
+  latest(): Row | undefined;
+  readSeries(query: {
+    /** `cluster/name`. */
+    node: string;
+    selectors: readonly SeriesSelector[];
+    fromMs: number;
+    toMs: number;
+  }): Promise<SeriesResult>;
+  nodes(): Promise<readonly NodeInfo[]>;
+  /** The redacted effective configuration of this node. */
+  effectiveConfig(): Readonly<Record<string, unknown>>;
+  /** The same of another node, from the shared store; null when it has none. */
+  configOf(node: string): Promise<Readonly<Record<string, unknown>> | null>;
+  rules(): readonly Sourced<Rule>[];
+  sources(): readonly SourceState[];
+  incidents(): readonly Incident[];
+  acknowledge(id: string, by: string): Promise<Incident | null>;
+  acceptAlert(alert: ForeignAlert): Promise<ForeignOutcome>;
+  channels(): Promise<readonly ChannelState[]>;
+  /** Sends a test message through the real way; null: no such channel. */
+  testChannel(name: string): Promise<Outcome | null>;
+  receipts(query: { channel?: string; alert?: string; limit: number }): Promise<readonly Receipt[]>;
+  /** The whole /metrics page. */
+  metrics(): Promise<string>;
+}
+
+export interface ApiSettings {
+  readonly host: string;
+  readonly port: number;
+  /** Null: changes only over loopback. */
+  readonly token: { reveal(): string } | null;
+  readonly protect: "writes" | "all";
+}

@@ -1,0 +1,70 @@
+import type { Clock, Running } from "../core/ports.ts";
+
+/** A signal that aborts with a parent or after a deadline; `clear` must be called when the work is over. */
+export interface Deadline {
+  readonly signal: AbortSignal;
+  clear(): void;
+}
+
+/** Like `AbortSignal.any([parent, AbortSignal.timeout(ms)])`, on the injected clock and without a timer left behind. */
+export function deadline(clock: Clock, ms: number, parent?: AbortSignal): Deadline {
+  const own = new AbortController();
+  const timer = new AbortController();
+  void clock.sleep(ms, timer.signal).then(() => {
+    if (!timer.signal.aborted) own.abort(new DOMException(`no answer in ${ms} ms`, "TimeoutError"));
+  });
+  const signal = parent === undefined ? own.signal : AbortSignal.any([own.signal, parent]);
+  return { signal, clear: () => timer.abort() };
+}
+
+/** Runs work forever with a gap that may change each time; two runs never overlap. */
+export function loop(
+  clock: Clock,
+  work: (signal: AbortSignal) => Promise<number>,
+  onError: (cause: unknown) => number,
+): Running {
+  const abort = new AbortController();
+  const run = async (): Promise<void> => {
+    while (!abort.signal.aborted) {
+      const gapMs = await work(abort.signal).catch(onError);
+      if (!abort.signal.aborted) await clock.sleep(gapMs, abort.signal);
+    }
+  };
+  const done = run();
+  return {
+    stop: async () => {
+      abort.abort();
+      await done;
+    },
+  };
+}
+
+/**
+ * Runs work at every multiple of an interval of the wall clock, so that slots of a fleet line up and a long run skips
+ * slots instead of piling up. The work gets the slot's time in Unix milliseconds.
+ */
+export function everySlot(
+  clock: Clock,
+  intervalMs: () => number,
+  work: (slotMs: number, signal: AbortSignal) => Promise<void>,
+  onError: (cause: unknown) => void,
+): Running {
+  let lastSlotMs = Number.NEGATIVE_INFINITY;
+  return loop(
+    clock,
+    async (signal) => {
+      const step = intervalMs();
+      const slotMs = Math.floor(clock.now() / step) * step;
+      if (slotMs !== lastSlotMs) {
+        lastSlotMs = slotMs;
+        await work(slotMs, signal).catch(onError);
+      }
+      const now = clock.now();
+      return Math.max(1, (Math.floor(now / step) + 1) * step - now);
+    },
+    (cause) => {
+      onError(cause);
+      return 1_000;
+    },
+  );
+}

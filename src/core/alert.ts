@@ -1,0 +1,57 @@
+import type { NodeIdentity } from "./node.ts";
+import type { Level, Operator } from "./rule.ts";
+import type { Labels } from "./series.ts";
+
+/** What a rule looks at on one series; the identity of an alert on a node. */
+export interface AlertSubject {
+  /** `rule|series key`: unique on the node. */
+  readonly key: string;
+  readonly rule: string;
+  readonly index: string;
+  readonly unit: string;
+  readonly labels: Labels;
+  readonly operator: Operator | null;
+  readonly message: string | null;
+  readonly runbookUrl: string | null;
+  readonly channels: readonly string[] | null;
+  readonly cooldownMs: number | null;
+  readonly node: NodeIdentity;
+}
+
+/** A change of an alert's state, or (`still`) a sample by which it goes on firing. */
+export interface Transition {
+  readonly kind: "fired" | "escalated" | "deescalated" | "resolved" | "still";
+  readonly subject: AlertSubject;
+  /** The level it is at now; of a recovery, the one it had. */
+  readonly level: Level;
+  readonly threshold: number;
+  readonly value: number;
+  readonly atMs: number;
+  /** The value furthest on the breaching side since it fired. */
+  readonly peak: number;
+  /** Why it ended, when no value crossed back: the rule was removed or disabled. */
+  readonly reason: "rule_removed" | null;
+}
+
+/** What happened to an alert, from its first message to its recovery; the unit people talk about. */
+export interface Incident {
+  readonly id: string;
+  readonly subject: AlertSubject;
+  readonly status: "firing" | "resolved";
+  readonly level: Level;
+  readonly threshold: number;
+  readonly value: number;
+  readonly peak: number;
+  readonly startedAtMs: number;
+  readonly updatedAtMs: number;
+  readonly endedAtMs: number | null;
+  /** How often it recovered and fired again within the cooldown. */
+  readonly flaps: number;
+  readonly flapping: boolean;
+  readonly acknowledgedBy: string | null;
+  /** Whether samples of it are missing now. */
+  readonly noData: boolean;
+}
+
+/** What a message or a record says happened. */
+export type MessageKind = "firing" | "escalated" | "repeated" | "flapping" | "resolved" | "test";

@@ -1,0 +1,109 @@
+import type { Incident, MessageKind } from "./alert.ts";
+import type { Level } from "./rule.ts";
+
+export type Language = "zh-CN" | "en";
+
+/** What is to be told: an incident at the moment of a transition, with no language and no channel yet. */
+export interface AlertMessage {
+  /** Unique per message; a record at the admin server has the same one. */
+  readonly id: string;
+  readonly kind: MessageKind;
+  readonly atMs: number;
+  readonly incident: Incident;
+  /** The last values of the series, oldest first, for a sparkline; null where missing. */
+  readonly recent: readonly (number | null)[];
+  /** What links start with; null: no links. */
+  readonly publicUrl: string | null;
+}
+
+/** One message for one channel. */
+export interface Job {
+  readonly id: string;
+  readonly channel: string;
+  readonly message: AlertMessage;
+  readonly createdAtMs: number;
+  readonly attempts: number;
+  readonly notBeforeMs: number;
+}
+
+/** What became of one attempt. A channel never retries by itself; it only says whether that makes sense. */
+export type Outcome =
+  | { readonly outcome: "sent"; readonly code: string }
+  | {
+      readonly outcome: "retry";
+      readonly code: string;
+      readonly reason: string;
+      /** Not before this many milliseconds from now, when the service said so. */
+      readonly retryAfterMs?: number;
+    }
+  | { readonly outcome: "refused"; readonly code: string; readonly reason: string };
+
+/** Something a message can be given to: a robot, a mail server, the admin server's records. */
+export interface Channel {
+  send(message: AlertMessage, signal: AbortSignal): Promise<Outcome>;
+  /** Gives back connections; nothing is sent afterwards. */
+  close(): Promise<void>;
+}
+
+/** No more than `count` messages in any window of `perMs`. */
+export interface RateLimit {
+  readonly count: number;
+  readonly perMs: number;
+}
+
+/** A channel as a source configured it; the plugin of its type has already checked the settings. */
+export interface ChannelSpec {
+  readonly name: string;
+  readonly type: string;
+  readonly enabled: boolean;
+  /** Levels that go there; null: all. */
+  readonly levels: readonly Level[] | null;
+  readonly language: Language | null;
+  /** The plugin's own settings, parsed. */
+  readonly settings: unknown;
+  /** The settings as a source gave them, secrets as `"***"`, for people to look at. */
+  readonly shown: Readonly<Record<string, unknown>>;
+}
+
+export type ReceiptOutcome = "pending" | "sent" | "retrying" | "refused" | "dead";
+
+/** What became of one message at one channel. */
+export interface Receipt {
+  readonly id: string;
+  /** The incident. */
+  readonly alert: string;
+  readonly channel: string;
+  readonly type: string;
+  readonly kind: MessageKind;
+  readonly outcome: ReceiptOutcome;
+  readonly attempts: number;
+  readonly code: string | null;
+  /** The service's own words, redacted. */
+  readonly message: string | null;
+  /** The id of the digest it went out in, or null. */
+  readonly digest: string | null;
+  readonly createdAtMs: number;
+  readonly settledAtMs: number | null;
+}
+
+/** A durable place for messages between the decision to send and the proof that they arrived. */
+export interface Outbox {
+  enqueue(job: Job): Promise<void>;
+  /** The oldest jobs of a channel whose time has come, critical first; they stay until settled. */
+  due(channel: string, nowMs: number, max: number): Promise<readonly Job[]>;
+  /** Puts a job back for a later attempt. */
+  defer(job: Job): Promise<void>;
+  /** Takes a job out: it was sent, refused or given up. */
+  remove(job: Job): Promise<void>;
+  /** Jobs waiting, by channel. */
+  depth(): Promise<ReadonlyMap<string, number>>;
+  /** When the next job of a channel is due; null when none waits. */
+  nextDueMs(channel: string): Promise<number | null>;
+}
+
+/** Where receipts are kept: one per job, replaced as it goes on; capped per channel. */
+export interface ReceiptPort {
+  put(receipt: Receipt): Promise<void>;
+  /** Newest first. */
+  list(query: { channel?: string; alert?: string; limit: number }): Promise<readonly Receipt[]>;
+}

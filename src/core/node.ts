@@ -1,0 +1,19 @@
+/** Who this agent speaks for. A node's identity is its cluster and its name; the address only describes it. */
+export interface NodeIdentity {
+  readonly cluster: string;
+  readonly name: string;
+  /** The address of the host's default route, or the one given. */
+  readonly ip: string;
+}
+
+/** What the shared store knows of a node. */
+export interface NodeInfo extends NodeIdentity {
+  readonly version: string;
+  /** When it last reported, Unix milliseconds. */
+  readonly lastSeenMs: number;
+}
+
+/** `cluster/name`: the key of a node wherever nodes of several clusters meet. */
+export function nodeId(node: { readonly cluster: string; readonly name: string }): string {
+  return `${node.cluster}/${node.name}`;
+}

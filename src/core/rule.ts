@@ -1,0 +1,70 @@
+import type { Labels } from "./series.ts";
+
+/** Low to high. */
+export const levels = ["info", "warning", "critical"] as const;
+export type Level = (typeof levels)[number];
+
+export const operators = [">", ">=", "<", "<="] as const;
+export type Operator = (typeof operators)[number];
+
+/** A rule as the engine judges it: every default filled in, durations in milliseconds. */
+export interface Rule {
+  readonly name: string;
+  readonly index: string;
+  readonly operator: Operator;
+  /** Thresholds by level, at least one; a higher level is never easier to reach than a lower one. */
+  readonly thresholds: Readonly<Partial<Record<Level, number>>>;
+  /** How long every sample must breach before it fires. */
+  readonly forMs: number;
+  /** The value at which the lowest level recovers; null: as soon as it stops breaching. */
+  readonly clear: number | null;
+  /** How long it must stay recovered. */
+  readonly keepFiringForMs: number;
+  /** Overrides `alerts.cooldown_minutes`. */
+  readonly cooldownMs: number | null;
+  /** Patterns (`*` matches anything) on the labels of a series. */
+  readonly labels: Labels;
+  /** Names of the channels that are told; null: all. */
+  readonly channels: readonly string[] | null;
+  /** Patterns on node names; null: every node. */
+  readonly nodes: readonly string[] | null;
+  readonly message: string | null;
+  readonly runbookUrl: string | null;
+  readonly enabled: boolean;
+}
+
+/** Where a rule, a channel or a setting came from. */
+export type SourceName = "admin" | "configmap" | "file" | "default";
+
+/** A rule or channel with its provenance. */
+export interface Sourced<T> {
+  readonly value: T;
+  readonly source: SourceName;
+  /** What the source calls this version of itself: an ETag, a hash of the file. */
+  readonly revision: string;
+}
+
+/** Whether a value is on the breaching side of a threshold. */
+export function breaches(operator: Operator, value: number, threshold: number): boolean {
+  switch (operator) {
+    case ">":
+      return value > threshold;
+    case ">=":
+      return value >= threshold;
+    case "<":
+      return value < threshold;
+    case "<=":
+      return value <= threshold;
+  }
+}
+
+/** The order of a level, 0 for info; -1 for none. */
+export function rank(level: Level | null): number {
+  return level === null ? -1 : levels.indexOf(level);
+}
+
+/** Whether a text fits a pattern in which `*` stands for any run of characters. */
+export function globMatches(pattern: string, text: string): boolean {
+  const source = pattern.split("*").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${source.join(".*")}$`, "su").test(text);
+}
