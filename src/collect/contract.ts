@@ -55,7 +55,7 @@ export type AnyCollector = Collector<unknown>;
 
 /** Hides a collector's raw type. The runner gives `readings` and `families` only what `read` of the same one gave. */
 export function defineCollector<Raw>(collector: Collector<Raw>): AnyCollector {
-  return collector as AnyCollector; // proof: only this collector's own raw values are ever handed back to it
+  return collector;
 }
 
 /** How a collector's last run went. */
