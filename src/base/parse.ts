@@ -27,7 +27,7 @@ export function parseWith<S extends v.GenericSchema>(
   input: unknown,
   base = "",
 ): Parsed<v.InferOutput<S>> {
-  const result = v.safeParse(schema, input);
+  const result = v.safeParse(schema, input, { abortPipeEarly: true });
   if (result.success) return { ok: true, value: result.output };
   return {
     ok: false,

@@ -1,5 +1,8 @@
 import type { IndexDefinition, Labels, Reading } from "../core/series.ts";
+import type { Family } from "../core/family.ts";
 import type { Filesystem } from "./filesystems.ts";
+
+export type { Family } from "../core/family.ts";
 
 /** Where the host's trees are mounted: `/host/proc` in a container, `/proc` on a plain server. */
 export interface HostRoots {
@@ -18,14 +21,6 @@ export interface Host {
   readProc(path: string): string;
   /** Every real mount with its sizes; one look is shared by all who ask within the same second. */
   filesystems(): Promise<readonly Filesystem[]>;
-}
-
-/** One metric family of the Prometheus text format. */
-export interface Family {
-  readonly name: string;
-  readonly help: string;
-  readonly type: "gauge" | "counter";
-  readonly samples: readonly { readonly labels: Labels; readonly value: number }[];
 }
 
 /** The look before this one, for what is a rate or a share of an interval. */

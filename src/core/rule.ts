@@ -58,6 +58,18 @@ export function breaches(operator: Operator, value: number, threshold: number): 
   }
 }
 
+/** The levels of a map that are there, without those that are undefined. */
+export function byLevel<T>(found: {
+  readonly [L in Level]?: T | undefined;
+}): Partial<Record<Level, T>> {
+  const kept: Partial<Record<Level, T>> = {};
+  for (const level of levels) {
+    const value = found[level];
+    if (value !== undefined) kept[level] = value;
+  }
+  return kept;
+}
+
 /** The order of a level, 0 for info; -1 for none. */
 export function rank(level: Level | null): number {
   return level === null ? -1 : levels.indexOf(level);

@@ -1,0 +1,103 @@
+import * as v from "valibot";
+import type { Incident } from "../core/alert.ts";
+import { byLevel, levels, operators, rank, type Level } from "../core/rule.ts";
+
+/** What is remembered of an alert between transitions: its incident, and what has been told of it. */
+export interface AlertRecord {
+  readonly incident: Incident;
+  /** When the last message that says "it fires" left, by level; Unix milliseconds. */
+  readonly toldAtMs: Readonly<Partial<Record<Level, number>>>;
+  /** Messages at the present level, for the doubling of `backoff`. */
+  readonly tellings: number;
+  /** People were told that it fires and not yet that it is over. */
+  readonly open: boolean;
+  /** When it fired and recovered of late, Unix milliseconds. */
+  readonly changesMs: readonly number[];
+  /** Handed in by somebody else: nobody will say when it is over. */
+  readonly foreign: boolean;
+}
+
+const minuteMs = 60_000;
+/** Changes count as flapping within a quarter of an hour; a quarter of an hour without one ends it. */
+export const flapWindowMs = 15 * minuteMs;
+
+/** Time since people were last told that it fires at this level or a higher one. */
+export function sinceToldMs(record: AlertRecord, level: Level, nowMs: number): number {
+  const times = levels
+    .filter((other) => rank(other) >= rank(level))
+    .map((other) => record.toldAtMs[other]);
+  const last = Math.max(...times.map((time) => time ?? Number.NEGATIVE_INFINITY));
+  return nowMs - last;
+}
+
+/** Records that a message saying "it fires" leaves now. */
+export function told(record: AlertRecord, level: Level, nowMs: number): AlertRecord {
+  return {
+    ...record,
+    toldAtMs: { ...record.toldAtMs, [level]: nowMs },
+    tellings: record.tellings + 1,
+    open: true,
+  };
+}
+
+/** The record with parts of its incident replaced. */
+export function withIncident(record: AlertRecord, change: Partial<Incident>): AlertRecord {
+  return { ...record, incident: { ...record.incident, ...change } };
+}
+
+/** Counts a firing or a recovery. */
+export function changed(record: AlertRecord, nowMs: number): AlertRecord {
+  const recent = record.changesMs.filter((at) => nowMs - at < flapWindowMs);
+  return { ...record, changesMs: [...recent, nowMs] };
+}
+
+const labels = v.record(v.string(), v.string());
+const optionalText = v.nullable(v.string());
+const optionalNumber = v.nullable(v.number());
+const savedRecord = v.object({
+  incident: v.object({
+    id: v.string(),
+    subject: v.object({
+      key: v.string(),
+      rule: v.string(),
+      index: v.string(),
+      unit: v.string(),
+      labels,
+      operator: v.nullable(v.picklist(operators)),
+      message: optionalText,
+      runbookUrl: optionalText,
+      channels: v.nullable(v.array(v.string())),
+      cooldownMs: optionalNumber,
+      node: v.object({ cluster: v.string(), name: v.string(), ip: v.string() }),
+    }),
+    status: v.picklist(["firing", "resolved"]),
+    level: v.picklist(levels),
+    threshold: v.number(),
+    value: v.number(),
+    peak: v.number(),
+    startedAtMs: v.number(),
+    updatedAtMs: v.number(),
+    endedAtMs: optionalNumber,
+    flaps: v.number(),
+    flapping: v.boolean(),
+    acknowledgedBy: optionalText,
+    noData: v.boolean(),
+  }),
+  toldAtMs: v.pipe(
+    v.object({
+      info: v.optional(v.number()),
+      warning: v.optional(v.number()),
+      critical: v.optional(v.number()),
+    }),
+    v.transform((told) => byLevel(told)),
+  ),
+  tellings: v.number(),
+  open: v.boolean(),
+  changesMs: v.array(v.number()),
+  foreign: v.boolean(),
+});
+
+/** A saved record; throws on anything that is none. */
+export function parseRecord(saved: string): AlertRecord {
+  return v.parse(savedRecord, JSON.parse(saved));
+}

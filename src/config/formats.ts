@@ -1,0 +1,182 @@
+import { nearest } from "../base/text.ts";
+import { kindOf } from "../base/parse.ts";
+import { Secret } from "../base/secret.ts";
+
+/** What a format says of an input: the typed value, or the value's fault in words that show no secret. */
+export type Checked<T> = { readonly value: T } | { readonly fault: string };
+
+/** How one setting is read. `parse` gets what the file holds; `fromText` turns a variable's text into that first. */
+export interface Format<T> {
+  parse(input: unknown): Checked<T>;
+  fromText(text: string): unknown;
+}
+
+const asIs = (text: string): unknown => text;
+
+/** A variable's text as the number it is, or unchanged so that `parse` refuses it. */
+function numberFromText(text: string): unknown {
+  return /^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text;
+}
+
+const words: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  on: true,
+  "1": true,
+  false: false,
+  no: false,
+  off: false,
+  "0": false,
+};
+
+function shown(input: unknown): string {
+  return typeof input === "string" || typeof input === "number"
+    ? JSON.stringify(input)
+    : kindOf(input);
+}
+
+/** A number within bounds; `unit` is only for the message. */
+export function number(min: number, max: number, unit = ""): Format<number> {
+  const expected = `a number from ${min} to ${max}${unit === "" ? "" : ` (${unit})`}`;
+  return {
+    fromText: numberFromText,
+    parse: (input) =>
+      typeof input === "number" && input >= min && input <= max
+        ? { value: input }
+        : { fault: `expected ${expected}, got ${shown(input)}` },
+  };
+}
+
+/** A whole number within bounds. */
+export function integer(min: number, max: number): Format<number> {
+  return {
+    fromText: numberFromText,
+    parse: (input) =>
+      typeof input === "number" && Number.isInteger(input) && input >= min && input <= max
+        ? { value: input }
+        : { fault: `expected a whole number from ${min} to ${max}, got ${shown(input)}` },
+  };
+}
+
+export const flag: Format<boolean> = {
+  fromText: (text) => words[text.trim().toLowerCase()] ?? text,
+  parse: (input) =>
+    typeof input === "boolean"
+      ? { value: input }
+      : { fault: `expected true or false, got ${shown(input)}` },
+};
+
+/** A text that is not empty and, if a pattern is given, fits it. */
+export function text(pattern?: { readonly is: RegExp; readonly expected: string }): Format<string> {
+  return {
+    fromText: asIs,
+    parse: (input) => {
+      if (typeof input !== "string" || input === "")
+        return { fault: `expected a text, got ${shown(input)}` };
+      if (pattern !== undefined && !pattern.is.test(input))
+        return { fault: `expected ${pattern.expected}, got ${shown(input)}` };
+      return { value: input };
+    },
+  };
+}
+
+/** One of some words. */
+export function oneOf<const T extends string>(choices: readonly T[]): Format<T> {
+  return {
+    fromText: asIs,
+    parse: (input) => {
+      const found = choices.find((choice) => choice === input);
+      if (found !== undefined) return { value: found };
+      const meant = typeof input === "string" ? nearest(input, choices) : undefined;
+      const hint = meant === undefined ? "" : `; did you mean "${meant}"?`;
+      return { fault: `expected one of ${choices.join(", ")}, got ${shown(input)}${hint}` };
+    },
+  };
+}
+
+/** An http or https URL without credentials in it; a trailing slash is dropped. */
+export const httpUrl: Format<string> = {
+  fromText: asIs,
+  parse: (input) => {
+    if (typeof input !== "string" || !URL.canParse(input) || !/^https?:\/\//i.test(input))
+      return {
+        fault: `expected a URL such as https://admin.example.com, got ${kindOf(input)} that is none`,
+      };
+    const url = new URL(input);
+    if (url.username !== "" || url.password !== "")
+      return { fault: "expected a URL without a user name and password in it; use admin.token" };
+    return { value: input.replace(/\/+$/, "") };
+  },
+};
+
+/** A secret text; its value never shows in a fault. */
+export function secret(expected = "a text", is: RegExp = /./): Format<Secret> {
+  return {
+    fromText: asIs,
+    parse: (input) =>
+      typeof input === "string" && is.test(input)
+        ? { value: new Secret(input) }
+        : {
+            fault: `expected ${expected}, got ${typeof input === "string" ? "another text" : kindOf(input)}`,
+          },
+  };
+}
+
+/** Null stands for "not set". */
+export function nullable<T>(format: Format<T>): Format<T | null> {
+  return {
+    fromText: (value) => format.fromText(value),
+    parse: (input) => (input === null ? { value: null } : format.parse(input)),
+  };
+}
+
+/** Every one of some words at most once, in the order given; a variable separates them by commas. */
+export function wordList<const T extends string>(choices: readonly T[]): Format<readonly T[]> {
+  const one = oneOf(choices);
+  return {
+    fromText: (value) => value.split(",").map((word) => word.trim()),
+    parse: (input) => {
+      if (!Array.isArray(input))
+        return { fault: `expected a list of ${choices.join(", ")}, got ${shown(input)}` };
+      const found: T[] = [];
+      for (const item of input as readonly unknown[]) {
+        const checked = one.parse(item);
+        if ("fault" in checked) return checked;
+        if (found.includes(checked.value)) return { fault: `names "${checked.value}" twice` };
+        found.push(checked.value);
+      }
+      return { value: found };
+    },
+  };
+}
+
+/** Names that may be switched on and off: `{"disk": false}`. */
+export function switches(known: readonly string[]): Format<Readonly<Record<string, boolean>>> {
+  return {
+    fromText: asIs,
+    parse: (input) => {
+      if (typeof input !== "object" || input === null || Array.isArray(input))
+        return {
+          fault: `expected an object such as {"${known[0] ?? "name"}": false}, got ${shown(input)}`,
+        };
+      const found: Record<string, boolean> = {};
+      for (const [name, value] of Object.entries(input)) {
+        const meant = known.includes(name) ? name : (nearest(name, known) ?? known.join(", "));
+        if (meant !== name) return { fault: `knows no "${name}"; did you mean ${meant}?` };
+        if (typeof value !== "boolean")
+          return { fault: `expected true or false for "${name}", got ${shown(value)}` };
+        found[name] = value;
+      }
+      return { value: found };
+    },
+  };
+}
+
+/** Checked elsewhere, as a whole: the lists of rules and channels. */
+export const opaqueList: Format<readonly unknown[]> = {
+  fromText: asIs,
+  parse: (input) =>
+    Array.isArray(input)
+      ? { value: input as readonly unknown[] }
+      : { fault: `expected a list, got ${shown(input)}` },
+};

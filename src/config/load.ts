@@ -1,0 +1,214 @@
+import convict from "convict";
+import { AgentError, errorText, type Fault } from "../core/errors.ts";
+import { kindOf } from "../base/parse.ts";
+import { unknownKey } from "../base/text.ts";
+import { leavesOf, type Config, type Leaf } from "./settings.ts";
+
+/** Where settings come from besides the defaults. */
+export interface ConfigSources {
+  /** The parsed file; undefined: there is none. */
+  readonly file: unknown;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readFile(path: string): string;
+}
+
+type Tree = Record<string, unknown>;
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * In a cluster, a Service named `redis` puts `REDIS_PORT=tcp://10.0.0.1:6379` into every pod of its namespace. That
+ * is no setting of ours: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+ */
+const serviceLink = /^(tcp|udp|sctp):\/\//;
+
+function usable(env: ConfigSources["env"]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env))
+    if (value !== undefined && value !== "" && !(name.endsWith("_PORT") && serviceLink.test(value)))
+      found[name] = value;
+  return found;
+}
+
+/** The file with `tls: true` written out, and without what is no section; faults for what nobody knows. */
+function checkShape(input: unknown, leaves: readonly Leaf[], faults: Fault[]): Tree {
+  if (input === undefined || input === null) return {};
+  if (!isTree(input)) {
+    faults.push({ path: "", message: `expected an object of settings, got ${kindOf(input)}` });
+    return {};
+  }
+  return checkSection(input, "", leaves, faults);
+}
+
+function checkSection(
+  section: Tree,
+  prefix: string,
+  leaves: readonly Leaf[],
+  faults: Fault[],
+): Tree {
+  const kept: Record<string, unknown> = {};
+  const names = namesUnder(prefix, leaves);
+  for (const [name, value] of Object.entries(section)) {
+    const key = prefix === "" ? name : `${prefix}.${name}`;
+    if (!names.includes(name)) faults.push({ path: key, message: unknownKey(name, names) });
+    else if (isLeaf(key, leaves)) kept[name] = value;
+    else if (key === "redis.tls" && typeof value === "boolean") kept[name] = { enabled: value };
+    else if (isTree(value)) kept[name] = checkSection(impliedTls(key, value), key, leaves, faults);
+    else faults.push({ path: key, message: `expected an object, got ${kindOf(value)}` });
+  }
+  return kept;
+}
+
+/** Naming a certificate means TLS. */
+function impliedTls(key: string, value: Tree): Tree {
+  return key === "redis.tls" && Object.keys(value).length > 0 ? { enabled: true, ...value } : value;
+}
+
+function isLeaf(key: string, leaves: readonly Leaf[]): boolean {
+  return leaves.some(
+    (leaf) => leaf.key === key || (leaf.setting.secret && `${leaf.key}_file` === key),
+  );
+}
+
+function namesUnder(prefix: string, leaves: readonly Leaf[]): string[] {
+  const start = prefix === "" ? "" : `${prefix}.`;
+  const keys = leaves.flatMap(({ key, setting }) =>
+    setting.secret ? [key, `${key}_file`] : [key],
+  );
+  const under = keys
+    .filter((key) => key.startsWith(start))
+    .map((key) => key.slice(start.length).split(".")[0] ?? "");
+  return [...new Set(under)];
+}
+
+function put(target: Record<string, unknown>, key: string, value: unknown): void {
+  const steps = key.split(".");
+  const last = steps.pop() ?? key;
+  let at = target;
+  for (const step of steps) {
+    const next = at[step];
+    if (isTree(next)) at = next;
+    else at = at[step] = {};
+  }
+  at[last] = value;
+}
+
+function convictSchema(leaves: readonly Leaf[]): convict.Schema<Record<string, unknown>> {
+  const schema: Record<string, unknown> = {};
+  for (const { key, setting } of leaves) {
+    put(schema, key, {
+      doc: setting.doc,
+      default: setting.default,
+      format: "*",
+      nullable: true,
+      env: setting.env ?? undefined,
+    });
+    if (setting.secret)
+      put(schema, `${key}_file`, {
+        doc: `File with ${key}`,
+        default: null,
+        format: "*",
+        nullable: true,
+        env: setting.env === null ? undefined : `${setting.env}_FILE`,
+      });
+  }
+  return schema as convict.Schema<Record<string, unknown>>; // proof: every leaf written above is a SchemaObj
+}
+
+/** Reads a secret's file; a newline at its end, which every editor leaves, is not part of it. */
+function fromFile(path: unknown, sources: ConfigSources): { value: unknown } | { fault: string } {
+  if (typeof path !== "string")
+    return { fault: `expected the path of a file, got ${kindOf(path)}` };
+  try {
+    return { value: sources.readFile(path).replace(/\r?\n$/, "") };
+  } catch (cause) {
+    return { fault: `cannot be read: ${errorText(cause)}` };
+  }
+}
+
+interface Merged {
+  get(key: string): unknown;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function rawOf(leaf: Leaf, merged: Merged): unknown {
+  const { env, format } = leaf.setting;
+  const fromEnv = env === null ? undefined : merged.env[env];
+  return fromEnv === undefined ? merged.get(leaf.key) : format.fromText(fromEnv);
+}
+
+/** Where people must look to mend a value: the variable when it came from one, else the key. */
+function placeOf(leaf: Leaf, merged: Merged, suffix = ""): string {
+  const env = leaf.setting.env === null ? null : leaf.setting.env + suffix.toUpperCase();
+  return env !== null && merged.env[env] !== undefined ? env : leaf.key + suffix;
+}
+
+interface Given {
+  readonly plain: unknown;
+  /** Path of the file that holds the secret; null: none. */
+  readonly file: unknown;
+}
+
+/** What was given for a leaf: the environment wins over the config file, also across `X` and `X_FILE`. */
+function givenFor(leaf: Leaf, merged: Merged): Given {
+  const plain = rawOf(leaf, merged);
+  if (!leaf.setting.secret) return { plain, file: null };
+  const file = merged.get(`${leaf.key}_file`) ?? null;
+  const { env } = leaf.setting;
+  const plainFromEnv = env !== null && merged.env[env] !== undefined;
+  const fileFromEnv = env !== null && merged.env[`${env}_FILE`] !== undefined;
+  if (plainFromEnv === fileFromEnv) return { plain, file };
+  return plainFromEnv ? { plain, file: null } : { plain: null, file };
+}
+
+function readLeaf(
+  leaf: Leaf,
+  merged: Merged,
+  sources: ConfigSources,
+): { value: unknown } | { faults: Fault[] } {
+  const given = givenFor(leaf, merged);
+  let raw = given.plain;
+  if (given.file !== null) {
+    const path = placeOf(leaf, merged, "_file");
+    if (raw !== null)
+      return {
+        faults: [{ path, message: `both this and ${placeOf(leaf, merged)} are set; keep one` }],
+      };
+    const read = fromFile(given.file, sources);
+    if ("fault" in read) return { faults: [{ path, message: read.fault }] };
+    raw = read.value;
+  }
+  const checked = leaf.setting.format.parse(raw);
+  if ("fault" in checked)
+    return { faults: [{ path: placeOf(leaf, merged), message: checked.fault }] };
+  return checked;
+}
+
+/**
+ * Merges defaults, file and environment (low to high) and checks every value.
+ * Throws CONFIG_INVALID with every fault at once, each under its key or its variable.
+ */
+export function loadConfig(table: object, sources: ConfigSources): Config {
+  const leaves = leavesOf(table);
+  const faults: Fault[] = [];
+  const file = checkShape(sources.file, leaves, faults);
+  const env = usable(sources.env);
+  const store = convict(convictSchema(leaves), { env, args: [] });
+  store.load(file);
+  const merged: Merged = { get: (key) => store.get(key), env };
+  const config: Record<string, unknown> = {};
+  for (const leaf of leaves) {
+    const read = readLeaf(leaf, merged, sources);
+    if ("faults" in read) faults.push(...read.faults);
+    else put(config, leaf.key, read.value);
+  }
+  if (faults.length > 0)
+    throw new AgentError(
+      "CONFIG_INVALID",
+      `${faults.length} wrong setting${faults.length === 1 ? "" : "s"}`,
+      { faults },
+    );
+  return config as unknown as Config; // proof: every leaf of the table was parsed by its own format
+}

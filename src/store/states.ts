@@ -1,0 +1,127 @@
+import * as v from "valibot";
+import { errorText } from "../core/errors.ts";
+import type { Clock, Log, StatePort } from "../core/ports.ts";
+import type { LocalFiles } from "./local.ts";
+
+/** A value with the time it was given, so that of two places the newer one is believed. Null: deleted. */
+interface Stamped {
+  readonly atMs: number;
+  readonly value: string | null;
+}
+
+const stamped = v.object({ atMs: v.number(), value: v.nullable(v.string()) });
+const savedFile = v.record(v.string(), stamped);
+
+/** How long an alert may wait for the shared store before it goes on with the local file alone. */
+const remotePatienceMs = 250;
+/** Deletions are remembered this long, for a shared store that was away meanwhile. */
+const keepDeletedMs = 7 * 86_400_000;
+
+export interface StatesDeps {
+  readonly remote: StatePort;
+  readonly local: LocalFiles;
+  readonly file: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * Alert states in two places, the shared store and a local file: either of them may be away. What could not reach the
+ * shared store is sent again by `flush`.
+ */
+export class States {
+  readonly #deps: StatesDeps;
+  #entries = new Map<string, Stamped>();
+  #unsent = new Map<string, string | null>();
+
+  constructor(deps: StatesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads both places; of each entry the newer one counts. Never rejects. */
+  async load(): Promise<void> {
+    const local = await this.#loadLocal();
+    const remote = await this.#loadRemote();
+    this.#entries = new Map(remote);
+    for (const [key, entry] of local) {
+      const other = remote.get(key);
+      if (other !== undefined && other.atMs >= entry.atMs) continue;
+      this.#entries.set(key, entry);
+      this.#unsent.set(key, entry.value === null ? null : JSON.stringify(entry));
+    }
+  }
+
+  /** The entries whose key starts with a prefix, as a port of their own. */
+  port(prefix: string): StatePort {
+    return {
+      load: async () => {
+        const own = [...this.#entries].filter(([key]) => key.startsWith(prefix));
+        return new Map(
+          own.flatMap(([key, { value }]) =>
+            value === null ? [] : [[key.slice(prefix.length), value]],
+          ),
+        );
+      },
+      save: async (changes) => {
+        await this.#save(new Map([...changes].map(([key, value]) => [prefix + key, value])));
+      },
+    };
+  }
+
+  /** Sends what the shared store has not got yet; never rejects. */
+  async flush(): Promise<void> {
+    if (this.#unsent.size === 0) return;
+    const changes = this.#unsent;
+    this.#unsent = new Map();
+    try {
+      await this.#deps.remote.save(changes);
+    } catch (cause) {
+      this.#unsent = new Map([...changes, ...this.#unsent]);
+      this.#deps.log.debug("alert states wait for the store", { cause: errorText(cause) });
+    }
+  }
+
+  async #save(changes: ReadonlyMap<string, string | null>): Promise<void> {
+    const atMs = this.#deps.clock.now();
+    for (const [key, value] of changes) {
+      this.#entries.set(key, { atMs, value });
+      this.#unsent.set(key, value === null ? null : JSON.stringify({ atMs, value }));
+    }
+    for (const [key, entry] of this.#entries)
+      if (entry.value === null && atMs - entry.atMs > keepDeletedMs) this.#entries.delete(key);
+    const enough = new AbortController();
+    const patience = this.#deps.clock.sleep(remotePatienceMs, enough.signal);
+    await Promise.all([
+      this.#deps.local.write(this.#deps.file, JSON.stringify(Object.fromEntries(this.#entries))),
+      Promise.race([this.flush(), patience]).finally(() => enough.abort()),
+    ]);
+  }
+
+  async #loadLocal(): Promise<ReadonlyMap<string, Stamped>> {
+    const text = await this.#deps.local.read(this.#deps.file);
+    if (text === null) return new Map();
+    try {
+      return new Map(Object.entries(v.parse(savedFile, JSON.parse(text))));
+    } catch (cause) {
+      this.#deps.log.warn("local alert states unreadable", {
+        file: this.#deps.file,
+        cause: errorText(cause),
+      });
+      return new Map();
+    }
+  }
+
+  async #loadRemote(): Promise<ReadonlyMap<string, Stamped>> {
+    const found = new Map<string, Stamped>();
+    try {
+      for (const [key, text] of await this.#deps.remote.load()) {
+        const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), stamped), text);
+        if (parsed.success) found.set(key, parsed.output);
+        else this.#deps.log.warn("alert state unreadable in the store", { alert: key });
+      }
+    } catch (cause) {
+      this.#deps.log.warn("alert states not read from the store", { cause: errorText(cause) });
+    }
+    return found;
+  }
+}
