@@ -1,4 +1,4 @@
-import stripJsonComments from "strip-json-comments";
+import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
 import { parseDocument as parseYamlDocument } from "yaml";
 import { AgentError } from "../core/errors.ts";
 
@@ -11,15 +11,13 @@ function lineAndColumn(text: string, offset: number): string {
   return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
 }
 
-/** JSON.parse quotes the text around a mistake, which may hold a password; only the place is told. */
 function parseJson(text: string, path: string): unknown {
-  try {
-    return JSON.parse(stripJsonComments(text, { trailingCommas: true }));
-  } catch (cause) {
-    const offset = /at position (\d+)/.exec(cause instanceof Error ? cause.message : "")?.[1];
-    const place = offset === undefined ? "its end" : lineAndColumn(text, Number(offset));
-    throw malformed(`not valid JSON at ${place}`, path);
-  }
+  const errors: ParseError[] = [];
+  const value: unknown = parse(text, errors, { allowTrailingComma: true });
+  const [first] = errors;
+  if (first === undefined) return value;
+  const place = lineAndColumn(text, first.offset);
+  throw malformed(`not valid JSON at ${place} (${printParseErrorCode(first.error)})`, path);
 }
 
 function parseYaml(text: string, path: string): unknown {

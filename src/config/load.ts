@@ -1,4 +1,3 @@
-import convict from "convict";
 import { AgentError, errorText, type Fault } from "../core/errors.ts";
 import { kindOf } from "../base/parse.ts";
 import { unknownKey } from "../base/text.ts";
@@ -95,26 +94,14 @@ function put(target: Record<string, unknown>, key: string, value: unknown): void
   at[last] = value;
 }
 
-function convictSchema(leaves: readonly Leaf[]): convict.Schema<Record<string, unknown>> {
-  const schema: Record<string, unknown> = {};
-  for (const { key, setting } of leaves) {
-    put(schema, key, {
-      doc: setting.doc,
-      default: setting.default,
-      format: "*",
-      nullable: true,
-      env: setting.env ?? undefined,
-    });
-    if (setting.secret)
-      put(schema, `${key}_file`, {
-        doc: `File with ${key}`,
-        default: null,
-        format: "*",
-        nullable: true,
-        env: setting.env === null ? undefined : `${setting.env}_FILE`,
-      });
-  }
-  return schema as convict.Schema<Record<string, unknown>>; // proof: every leaf written above is a SchemaObj
+/** The value at a dotted key; undefined when it, or a section above it, is not there. */
+function at(tree: Tree, key: string): unknown {
+  return key
+    .split(".")
+    .reduce<unknown>(
+      (node, step) => (isTree(node) && Object.hasOwn(node, step) ? node[step] : undefined),
+      tree,
+    );
 }
 
 /** Reads a secret's file; a newline at its end, which every editor leaves, is not part of it. */
@@ -128,62 +115,63 @@ function fromFile(path: unknown, sources: ConfigSources): { value: unknown } | {
   }
 }
 
-interface Merged {
-  get(key: string): unknown;
+interface Given {
+  readonly file: Tree;
   readonly env: Readonly<Record<string, string>>;
 }
 
-function rawOf(leaf: Leaf, merged: Merged): unknown {
+/** Low to high: default, file, environment. */
+function plainOf(leaf: Leaf, given: Given): unknown {
   const { env, format } = leaf.setting;
-  const fromEnv = env === null ? undefined : merged.env[env];
-  return fromEnv === undefined ? merged.get(leaf.key) : format.fromText(fromEnv);
+  const fromEnv = env === null ? undefined : given.env[env];
+  if (fromEnv !== undefined) return format.fromText(fromEnv);
+  const fromConfig = at(given.file, leaf.key);
+  return fromConfig === undefined ? leaf.setting.default : fromConfig;
+}
+
+/** The path of the file that holds a secret; null: none. */
+function fileOf(leaf: Leaf, given: Given): unknown {
+  if (!leaf.setting.secret) return null;
+  const { env } = leaf.setting;
+  const fromEnv = env === null ? undefined : given.env[`${env}_FILE`];
+  return fromEnv ?? at(given.file, `${leaf.key}_file`) ?? null;
 }
 
 /** Where people must look to mend a value: the variable when it came from one, else the key. */
-function placeOf(leaf: Leaf, merged: Merged, suffix = ""): string {
+function placeOf(leaf: Leaf, given: Given, suffix = ""): string {
   const env = leaf.setting.env === null ? null : leaf.setting.env + suffix.toUpperCase();
-  return env !== null && merged.env[env] !== undefined ? env : leaf.key + suffix;
+  return env !== null && given.env[env] !== undefined ? env : leaf.key + suffix;
 }
 
-interface Given {
-  readonly plain: unknown;
-  /** Path of the file that holds the secret; null: none. */
-  readonly file: unknown;
-}
-
-/** What was given for a leaf: the environment wins over the config file, also across `X` and `X_FILE`. */
-function givenFor(leaf: Leaf, merged: Merged): Given {
-  const plain = rawOf(leaf, merged);
-  if (!leaf.setting.secret) return { plain, file: null };
-  const file = merged.get(`${leaf.key}_file`) ?? null;
-  const { env } = leaf.setting;
-  const plainFromEnv = env !== null && merged.env[env] !== undefined;
-  const fileFromEnv = env !== null && merged.env[`${env}_FILE`] !== undefined;
-  if (plainFromEnv === fileFromEnv) return { plain, file };
+/** A secret is given plainly or by a file; the environment wins over the config file across both forms. */
+function winning(leaf: Leaf, given: Given): { plain: unknown; file: unknown } {
+  const plain = plainOf(leaf, given);
+  const file = fileOf(leaf, given);
+  const plainFromEnv = placeOf(leaf, given) !== leaf.key;
+  const fileFromEnv = placeOf(leaf, given, "_file") !== `${leaf.key}_file`;
+  if (file === null || plainFromEnv === fileFromEnv) return { plain, file };
   return plainFromEnv ? { plain, file: null } : { plain: null, file };
 }
 
 function readLeaf(
   leaf: Leaf,
-  merged: Merged,
+  given: Given,
   sources: ConfigSources,
 ): { value: unknown } | { faults: Fault[] } {
-  const given = givenFor(leaf, merged);
-  let raw = given.plain;
-  if (given.file !== null) {
-    const path = placeOf(leaf, merged, "_file");
+  const { plain, file } = winning(leaf, given);
+  let raw = plain;
+  let path = placeOf(leaf, given);
+  if (file !== null) {
+    const plainPath = path;
+    path = placeOf(leaf, given, "_file");
     if (raw !== null)
-      return {
-        faults: [{ path, message: `both this and ${placeOf(leaf, merged)} are set; keep one` }],
-      };
-    const read = fromFile(given.file, sources);
+      return { faults: [{ path, message: `both this and ${plainPath} are set; keep one` }] };
+    const read = fromFile(file, sources);
     if ("fault" in read) return { faults: [{ path, message: read.fault }] };
     raw = read.value;
   }
   const checked = leaf.setting.format.parse(raw);
-  if ("fault" in checked)
-    return { faults: [{ path: placeOf(leaf, merged), message: checked.fault }] };
-  return checked;
+  return "fault" in checked ? { faults: [{ path, message: checked.fault }] } : checked;
 }
 
 /**
@@ -194,13 +182,10 @@ export function loadConfig(table: object, sources: ConfigSources): Config {
   const leaves = leavesOf(table);
   const faults: Fault[] = [];
   const file = checkShape(sources.file, leaves, faults);
-  const env = usable(sources.env);
-  const store = convict(convictSchema(leaves), { env, args: [] });
-  store.load(file);
-  const merged: Merged = { get: (key) => store.get(key), env };
+  const given: Given = { file, env: usable(sources.env) };
   const config: Record<string, unknown> = {};
   for (const leaf of leaves) {
-    const read = readLeaf(leaf, merged, sources);
+    const read = readLeaf(leaf, given, sources);
     if ("faults" in read) faults.push(...read.faults);
     else put(config, leaf.key, read.value);
   }
