@@ -1,4 +1,4 @@
-import type { IndexDefinition, Labels, Reading } from "../core/series.ts";
+import type { IndexDefinition, Reading } from "../core/series.ts";
 import type { Family } from "../core/family.ts";
 import type { Filesystem } from "./filesystems.ts";
 
