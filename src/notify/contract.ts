@@ -11,19 +11,30 @@ export interface ChannelDeps {
   readonly language: Language;
 }
 
+/** An object schema whose keys can be listed, so that a misspelt one is told the nearest. */
+export type SettingsSchema<S> = v.GenericSchema<unknown, S> & {
+  readonly entries: v.ObjectEntries;
+};
+
 /** A channel plugin: one value in one file, known by its type name. */
 export interface ChannelPlugin<S> {
   readonly type: string;
   /** One sentence for the docs table. */
   readonly doc: string;
   /** The settings beyond the common ones (`name`, `type`, `enabled`, `levels`, `language`), checked and typed. */
-  readonly settings: v.GenericSchema<unknown, S>;
+  readonly settings: SettingsSchema<S>;
+  /** Settings whose value may stand in a file that `<setting>_file` names; the output keeps their names. */
+  readonly fromFile: readonly string[];
   /** An example that parses, for docs and tests; no real address in it. */
   readonly example: Readonly<Record<string, unknown>>;
   /** What the service allows, as whole windows: never more than `count` in any `perMs`. */
   readonly limits: readonly RateLimit[];
   /** Longest body the service takes, in bytes; null: no limit. */
   readonly maxBytes: number | null;
+  /** What the service counts messages by: channels of one robot share its limits; null: nothing but the channel. */
+  robot(settings: S): string | null;
+  /** What works but should be known, such as a secret that travels in clear. */
+  warnings(settings: S): readonly string[];
   create(settings: S, deps: ChannelDeps): Channel;
 }
 

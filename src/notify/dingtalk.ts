@@ -1,0 +1,137 @@
+import { createHmac } from "node:crypto";
+import type { Channel, Outcome } from "../core/delivery.ts";
+import { defineChannel } from "./contract.ts";
+import { fitRows, renderMessage, type Rendered } from "./render.ts";
+import {
+  clockHint,
+  createRobotPost,
+  mentionFor,
+  replyText,
+  robotOf,
+  robotSettings,
+  robotWarnings,
+  withKeyword,
+  type RobotReply,
+  type RobotSettings,
+} from "./robot.ts";
+
+/** Longer bodies are refused with 460101: github.com/timonwong/prometheus-webhook-dingtalk/issues/30. */
+const maxBytes = 20_000;
+
+/** A robot past 20 messages a minute is blocked for ten minutes: open.dingtalk.com/document/robots/custom-robot-access. */
+const blockedMs = 10 * 60_000;
+
+/** What a refusal means in words that say what to do. */
+const hints: Readonly<Record<number, string>> = {
+  300001: "the access_token in webhook_url is wrong or the robot was removed",
+  460101: "the message is too long",
+  101002: "the message is too long",
+  90030: "the quota of messages by webhook is used up",
+};
+
+/** The signature in the query: key `secret`, message `<milliseconds>\n<secret>`; not yet URL-encoded. */
+export function dingtalkSign(timestampMs: string, secret: string): string {
+  return createHmac("sha256", secret).update(`${timestampMs}\n${secret}`).digest("base64");
+}
+
+/** The robot's address with the signature of this moment. */
+export function dingtalkUrl({ webhook_url, secret }: RobotSettings, nowMs: number): string {
+  const url = new URL(webhook_url.reveal());
+  if (secret === undefined) return url.href;
+  url.searchParams.set("timestamp", String(nowMs));
+  url.searchParams.set("sign", dingtalkSign(String(nowMs), secret.reveal()));
+  return url.href;
+}
+
+/** 310000 is any of the security settings; its text tells which. */
+function securityHint(said: string, reply: RobotReply): string {
+  if (/sign|timestamp/i.test(said)) return clockHint(reply);
+  if (/keyword/i.test(said)) return "; the robot demands a keyword; set keyword";
+  return /ip/i.test(said) ? "; this node's address is not in the robot's allow-list" : "";
+}
+
+/** Reads what DingTalk answered: always HTTP 200, the errcode decides; null when there is none. */
+export function readDingtalkReply(reply: RobotReply): Outcome | null {
+  const { errcode } = reply.json;
+  if (typeof errcode !== "number") return null;
+  if (errcode === 0) return { outcome: "sent", code: "0" };
+  const code = String(errcode);
+  const said = replyText(reply.json, "errmsg");
+  if (errcode === 130101) return { outcome: "retry", code, reason: said, retryAfterMs: blockedMs };
+  // -1 is "system busy" in every DingTalk API.
+  if (errcode === -1) return { outcome: "retry", code, reason: said };
+  const hint = hints[errcode];
+  const more =
+    errcode === 310000 ? securityHint(said, reply) : hint === undefined ? "" : `; ${hint}`;
+  return { outcome: "refused", code, reason: said + more };
+}
+
+/** Keeps a value on its line and its brackets and tags from becoming links or markup. */
+function escapeMarkdown(text: string): string {
+  return text
+    .replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ")
+    .replaceAll("](", "] (")
+    .replaceAll(/<(?=[a-z/!])/gi, "＜");
+}
+
+/** The whole body of one message. A mention works only when it stands in the text too. */
+export function dingtalkBody(rendered: Rendered, settings: RobotSettings): string {
+  const title = withKeyword(rendered.title, settings.keyword);
+  const mention = mentionFor(settings, rendered.tone);
+  const called = [...mention.mobiles, ...mention.user_ids].map((name) => `@${name}`);
+  const links = rendered.links.map(
+    ({ label, url }) => `[${label}](${url.replaceAll("(", "%28").replaceAll(")", "%29")})`,
+  );
+  return fitRows(rendered, maxBytes, (rows) =>
+    JSON.stringify({
+      msgtype: "markdown",
+      markdown: {
+        title,
+        text: [
+          `### ${escapeMarkdown(title)}`,
+          rows
+            .map(
+              ({ label, value }) => `- **${label}**${rendered.words.colon}${escapeMarkdown(value)}`,
+            )
+            .join("\n"),
+          links.join(" · "),
+          called.join(" "),
+        ]
+          .filter((part) => part !== "")
+          .join("\n\n"),
+      },
+      at: { atMobiles: mention.mobiles, atUserIds: mention.user_ids, isAtAll: mention.all },
+    }),
+  );
+}
+
+/** DingTalk custom robots, by markdown. */
+export const dingtalk = defineChannel<RobotSettings>({
+  type: "dingtalk",
+  doc: "A DingTalk group by its custom robot: markdown, people called by mobile or user id.",
+  settings: robotSettings,
+  fromFile: ["webhook_url", "secret"],
+  example: {
+    type: "dingtalk",
+    webhook_url: "https://oapi.dingtalk.com/robot/send?access_token=0000000000000000",
+    enabled: true,
+  },
+  // The service's 20 a minute less a margin, because a breach costs ten minutes.
+  limits: [{ count: 18, perMs: 60_000 }],
+  maxBytes,
+  robot: robotOf,
+  warnings: robotWarnings,
+  create: (settings, deps): Channel => {
+    const post = createRobotPost(deps, readDingtalkReply);
+    return {
+      send: (message, signal) =>
+        post({
+          url: dingtalkUrl(settings, deps.clock.now()),
+          body: dingtalkBody(renderMessage(message, deps.language), settings),
+          signal,
+          messageId: message.id,
+        }),
+      close: async () => {},
+    };
+  },
+});

@@ -1,0 +1,162 @@
+import { createHmac } from "node:crypto";
+import type { Channel, Outcome } from "../core/delivery.ts";
+import { defineChannel } from "./contract.ts";
+import { fitRows, renderMessage, type Rendered, type RenderedRow, type Tone } from "./render.ts";
+import {
+  clockHint,
+  createRobotPost,
+  mentionFor,
+  replyText,
+  robotOf,
+  robotSettings,
+  robotWarnings,
+  withKeyword,
+  type Mention,
+  type RobotReply,
+  type RobotSettings,
+} from "./robot.ts";
+
+/** "The request body cannot exceed 20 KB": open.feishu.cn/document/client-docs/bot-v3/add-custom-bot. */
+const maxBytes = 20_000;
+
+const colours: Readonly<Record<Tone, string>> = {
+  critical: "red",
+  warning: "orange",
+  info: "blue",
+  resolved: "green",
+};
+
+/** Codes with which another try may succeed: 11232 is the frequency limit of the tenant. */
+const retryCodes = new Set([11232]);
+
+/** What a refusal means in words that say what to do. */
+const hints: Readonly<Record<number, string>> = {
+  19001: "the webhook_url is wrong or the robot was removed",
+  19022: "this node's address is not in the robot's allow-list",
+  19024: "the robot demands a keyword; set keyword",
+};
+
+/** The signature in the body: key `<seconds>\n<secret>`, empty message. */
+export function feishuSign(timestampSeconds: string, secret: string): string {
+  return createHmac("sha256", `${timestampSeconds}\n${secret}`).digest("base64");
+}
+
+function codeOf(json: RobotReply["json"]): number | null {
+  for (const member of ["code", "StatusCode"]) {
+    const code = json[member];
+    if (typeof code === "number") return code;
+  }
+  return null;
+}
+
+/** Reads what Feishu answered: the code decides, whatever the HTTP status; null when there is none. */
+export function readFeishuReply(reply: RobotReply): Outcome | null {
+  const code = codeOf(reply.json);
+  if (code === null) return null;
+  if (code === 0) return { outcome: "sent", code: "0" };
+  const said = replyText(reply.json, "msg", "StatusMessage");
+  // 9499 is both "Bad Request" (malformed) and "too many request" (throttled).
+  const throttled = retryCodes.has(code) || (code === 9499 && /too many request/i.test(said));
+  if (throttled) return { outcome: "retry", code: String(code), reason: said };
+  const hint = hints[code];
+  const more = code === 19021 ? clockHint(reply) : hint === undefined ? "" : `; ${hint}`;
+  return { outcome: "refused", code: String(code), reason: said + more };
+}
+
+function markdown(rendered: Rendered, mention: Mention): string {
+  const links = rendered.links.map(
+    ({ label, url }) => `[${label}](${url.replaceAll("(", "%28").replaceAll(")", "%29")})`,
+  );
+  const ids = mention.all ? ["all", ...mention.user_ids] : mention.user_ids;
+  return [links.join("　"), ids.map((id) => `<at id=${id}></at>`).join("")]
+    .filter((part) => part !== "")
+    .join("\n");
+}
+
+/** What comes from outside is `plain_text`, so that nobody's label can call everybody or fake a link. */
+function card(
+  rendered: Rendered,
+  title: string,
+  mention: Mention,
+): (rows: readonly RenderedRow[]) => object {
+  const extra = markdown(rendered, mention);
+  return (rows) => ({
+    config: { wide_screen_mode: true },
+    header: {
+      title: { tag: "plain_text", content: title },
+      template: colours[rendered.tone],
+    },
+    elements: [
+      {
+        tag: "div",
+        text: {
+          tag: "plain_text",
+          content: rows
+            .map(({ label, value }) => `${label}${rendered.words.colon}${value}`)
+            .join("\n"),
+        },
+      },
+      ...(extra === "" ? [] : [{ tag: "div", text: { tag: "lark_md", content: extra } }]),
+      { tag: "note", elements: [{ tag: "plain_text", content: "TargetVPC" }] },
+    ],
+  });
+}
+
+/** The whole body of one message, signed for the given time when the robot has a secret. */
+export function feishuBody(rendered: Rendered, settings: RobotSettings, nowMs: number): string {
+  const title = withKeyword(rendered.title, settings.keyword);
+  const build = card(rendered, title, mentionFor(settings, rendered.tone));
+  const timestamp = String(Math.floor(nowMs / 1_000));
+  const signed =
+    settings.secret === undefined
+      ? {}
+      : { timestamp, sign: feishuSign(timestamp, settings.secret.reveal()) };
+  return fitRows(rendered, maxBytes, (rows) =>
+    JSON.stringify({ ...signed, msg_type: "interactive", card: build(rows) }),
+  );
+}
+
+function warnings(settings: RobotSettings): string[] {
+  const mobiles = settings.mention?.mobiles ?? [];
+  return [
+    ...robotWarnings(settings),
+    ...(mobiles.length > 0
+      ? ["mention.mobiles: Feishu calls people by user_ids only; the mobiles have no effect"]
+      : []),
+  ];
+}
+
+/** Feishu and Lark custom bots, by interactive cards. */
+export const feishu = defineChannel<RobotSettings>({
+  type: "feishu",
+  doc: "A Feishu or Lark group by its custom bot: cards, coloured by level.",
+  settings: robotSettings,
+  fromFile: ["webhook_url", "secret"],
+  example: {
+    type: "feishu",
+    webhook_url:
+      "https://open.feishu.cn/open-apis/bot/v2/hook/00000000-0000-0000-0000-000000000000",
+    enabled: true,
+  },
+  // 100 a minute and 5 a second: open.feishu.cn/document/client-docs/bot-v3/add-custom-bot.
+  limits: [
+    { count: 100, perMs: 60_000 },
+    { count: 5, perMs: 1_000 },
+  ],
+  maxBytes,
+  robot: robotOf,
+  warnings,
+  create: (settings, deps): Channel => {
+    const post = createRobotPost(deps, readFeishuReply);
+    return {
+      send: (message, signal) =>
+        post({
+          url: settings.webhook_url.reveal(),
+          body: feishuBody(renderMessage(message, deps.language), settings, deps.clock.now()),
+          signal,
+          messageId: message.id,
+        }),
+      close: async () => {},
+    };
+  },
+});

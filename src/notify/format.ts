@@ -1,0 +1,77 @@
+import type { Words } from "./words.ts";
+
+const scales = ["", "k", "M", "G", "T", "P"];
+const bars = "▁▂▃▄▅▆▇█";
+/** Fits one line of a chat on a phone. */
+const widestSparkline = 30;
+
+function plainNumber(value: number, decimals: number): string {
+  if (value !== 0 && Math.abs(value) < 10 ** -decimals) return String(Number(value.toPrecision(2)));
+  return String(Number(value.toFixed(decimals)));
+}
+
+/** Bytes and bytes a second in powers of 1000, as network and disk makers count them. */
+function scaled(value: number, unit: string): string {
+  let rest = value;
+  let scale = 0;
+  while (Math.abs(rest) >= 999.95 && scale < scales.length - 1) {
+    rest /= 1_000;
+    scale += 1;
+  }
+  return `${plainNumber(rest, 1)} ${scales[scale] ?? ""}${unit}`;
+}
+
+/** A value with its unit and no more digits than it is worth: `97.3 %`, `12.5 MB/s`, `4.25`. */
+export function formatValue(value: number, unit: string): string {
+  if (unit === "B" || unit === "B/s") return scaled(value, unit);
+  const number = plainNumber(value, unit === "%" ? 1 : 2);
+  return unit === "" ? number : `${number} ${unit}`;
+}
+
+/** The two biggest units of a time span: `1 h 5 min`. */
+export function formatDuration(ms: number, units: Words["units"]): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  const parts: readonly (readonly [number, string])[] = [
+    [Math.floor(seconds / 86_400), units.day],
+    [Math.floor(seconds / 3_600) % 24, units.hour],
+    [Math.floor(seconds / 60) % 60, units.minute],
+    [seconds % 60, units.second],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return `0 ${units.second}`;
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(" ");
+}
+
+/** RFC 3339 in UTC, to the second. */
+export function formatTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, "Z");
+}
+
+function inBuckets(values: readonly (number | null)[]): (number | null)[] {
+  const size = Math.ceil(values.length / widestSparkline);
+  const buckets: (number | null)[] = [];
+  for (let at = 0; at < values.length; at += size) {
+    const known = values.slice(at, at + size).filter((value) => value !== null);
+    buckets.push(known.length === 0 ? null : Math.max(...known));
+  }
+  return buckets;
+}
+
+/** The last values as a line of bars, `·` where one is missing; null when fewer than three are known. */
+export function sparkline(values: readonly (number | null)[]): string | null {
+  const known = values.filter((value) => value !== null);
+  if (known.length < 3) return null;
+  const least = Math.min(...known);
+  const range = Math.max(...known) - least;
+  return inBuckets(values)
+    .map((value) => {
+      if (value === null) return "·";
+      const step = range === 0 ? 0 : Math.round(((value - least) / range) * (bars.length - 1));
+      return bars[step] ?? "";
+    })
+    .join("");
+}

@@ -1,0 +1,7 @@
+import type { AnyChannelPlugin } from "./contract.ts";
+import { dingtalk } from "./dingtalk.ts";
+import { email } from "./email.ts";
+import { feishu } from "./feishu.ts";
+
+/** Every channel there is; settings, docs and contract tests follow from this list. */
+export const channelPlugins: readonly AnyChannelPlugin[] = [feishu, dingtalk, email];

@@ -1,0 +1,105 @@
+import { createStatus } from "../base/status.ts";
+import type { Redactor } from "../base/secret.ts";
+import type { Job, Outcome, Receipt, ReceiptOutcome, ReceiptPort } from "../core/delivery.ts";
+import type { Clock, ComponentStatus, Log } from "../core/ports.ts";
+
+/** How often each thing happened at one target, since the agent started. */
+export interface Tally {
+  sent: number;
+  retrying: number;
+  refused: number;
+  dead: number;
+  /** From the decision to send to the proof of it, of the last sent message. */
+  lastLatencyMs: number | null;
+}
+
+export interface LedgerDeps {
+  readonly receipts: ReceiptPort;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly redactor: Redactor;
+}
+
+/** What became of a job, for its receipt. */
+export interface Entry {
+  readonly outcome: ReceiptOutcome;
+  readonly attempts: number;
+  readonly code: string | null;
+  readonly message: string | null;
+}
+
+/** The books of one target: receipts, counters, and whether it works. */
+export interface Ledger {
+  readonly status: ComponentStatus;
+  /** Writes the receipt of a job. Never rejects: a lost receipt must not stop or repeat a message. */
+  write(job: Job, entry: Entry): Promise<void>;
+  /** Notes whether the target works, and tells once when that changes. */
+  judge(outcome: Outcome): void;
+}
+
+export function emptyTally(): Tally {
+  return { sent: 0, retrying: 0, refused: 0, dead: 0, lastLatencyMs: null };
+}
+
+/** After this many failures in a row a target is down, not just degraded. */
+const downAfter = 3;
+
+function receiptOf(job: Job, type: string, entry: Entry, nowMs: number): Receipt {
+  const settled = entry.outcome !== "pending" && entry.outcome !== "retrying";
+  return {
+    id: job.id,
+    alert: job.message.incident.id,
+    channel: job.channel,
+    type,
+    kind: job.message.kind,
+    ...entry,
+    digest: null,
+    createdAtMs: job.createdAtMs,
+    settledAtMs: settled ? nowMs : null,
+  };
+}
+
+/** Opens the books of a target; the counters outlive it, so that a changed setting does not reset them. */
+export function createLedger(
+  { name, type, tally }: { name: string; type: string; tally: Tally },
+  { receipts, clock, log, redactor }: LedgerDeps,
+): Ledger {
+  const status = createStatus(clock, "ok");
+  let failures = 0;
+  let receiptsFailing = false;
+
+  const count = (job: Job, { outcome }: Entry): void => {
+    if (outcome === "pending") return;
+    tally[outcome] += 1;
+    if (outcome === "sent") tally.lastLatencyMs = clock.now() - job.createdAtMs;
+  };
+
+  return {
+    get status() {
+      return status.current;
+    },
+    write: async (job, entry) => {
+      count(job, entry);
+      try {
+        await receipts.put(receiptOf(job, type, entry, clock.now()));
+        receiptsFailing = false;
+      } catch (cause) {
+        if (!receiptsFailing) log.warn("receipt.lost", { channel: name, cause });
+        receiptsFailing = true;
+      }
+    },
+    judge: (outcome) => {
+      if (outcome.outcome === "sent") {
+        failures = 0;
+        if (status.set("ok")) log.info("channel.recovered", { channel: name, type });
+        return;
+      }
+      failures += 1;
+      const { code, reason } = outcome;
+      const wasOk = status.current.status === "ok";
+      const text = redactor.redact(`${code}: ${reason}`);
+      status.set(failures >= downAfter ? "down" : "degraded", text);
+      if (wasOk) log.warn("channel.failing", { channel: name, type, code, reason });
+    },
+  };
+}

@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import type { AlertMessage, Language } from "../core/delivery.ts";
+import { oneLine, renderMessage, type Rendered, type Tone } from "./render.ts";
+
+/** One e-mail as it is handed to a mail server. */
+export interface Mail {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+  /** With its angle brackets; the same one at every try. */
+  readonly messageId: string;
+  /** What all mails of one incident refer to, so that a reader shows them as one thread. */
+  readonly thread: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const colours: Readonly<Record<Tone, string>> = {
+  critical: "#c62828",
+  warning: "#ef6c00",
+  info: "#1565c0",
+  resolved: "#2e7d32",
+};
+
+/** Escapes a text for HTML, inside and outside of attributes. */
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("'", "&#39;");
+}
+
+function htmlOf({ tone, title, rows, links, words }: Rendered): string {
+  const cells = rows
+    .map(
+      ({ label, value }) =>
+        `<tr><td style="padding:4px 16px 4px 0;color:#666;vertical-align:top">${escapeHtml(label)}</td>` +
+        `<td style="padding:4px 0;white-space:pre-wrap">${escapeHtml(value)}</td></tr>`,
+    )
+    .join("\n");
+  const anchors = links
+    .map(({ label, url }) => `<a href="${escapeHtml(url)}">${escapeHtml(label)}</a>`)
+    .join(" &middot; ");
+  return [
+    `<!doctype html><html lang="${words.language}"><body style="font-family:sans-serif;font-size:14px;color:#222">`,
+    `<h2 style="font-size:18px;border-left:6px solid ${colours[tone]};padding-left:10px">${escapeHtml(title)}</h2>`,
+    `<table style="border-collapse:collapse">`,
+    cells,
+    `</table>`,
+    anchors === "" ? "" : `<p>${anchors}</p>`,
+    `</body></html>`,
+  ].join("\n");
+}
+
+function textOf({ title, rows, links, words }: Rendered): string {
+  const lines = [...rows, ...links.map(({ label, url }) => ({ label, value: url }))];
+  return [title, "", ...lines.map(({ label, value }) => `${label}${words.colon}${value}`), ""].join(
+    "\n",
+  );
+}
+
+/** An id as the left side of a Message-ID: as it is, or a hash of it when it holds anything unusual. */
+function idPart(id: string): string {
+  return /^[\w.-]{1,100}$/.test(id)
+    ? id
+    : createHash("sha256").update(id).digest("hex").slice(0, 32);
+}
+
+/** Puts a message into an e-mail, as if from `host`. */
+export function composeMail(message: AlertMessage, language: Language, host: string): Mail {
+  const rendered = renderMessage(message, language);
+  return {
+    subject: oneLine(rendered.title),
+    text: textOf(rendered),
+    html: htmlOf(rendered),
+    messageId: `<${idPart(message.id)}@${host}>`,
+    thread: `<alert-${idPart(message.incident.id)}@${host}>`,
+    headers: {
+      // RFC 3834: nobody's holiday notice answers this.
+      "Auto-Submitted": "auto-generated",
+      "X-Auto-Response-Suppress": "All",
+      ...(rendered.tone === "critical" ? { "X-Priority": "1" } : {}),
+    },
+  };
+}

@@ -1,0 +1,273 @@
+import { randomUUID } from "node:crypto";
+import type { HttpClient } from "../base/http.ts";
+import type {
+  AlertMessage,
+  Channel,
+  ChannelSpec,
+  Language,
+  Outcome,
+  RateLimit,
+} from "../core/delivery.ts";
+import { AgentError } from "../core/errors.ts";
+import type { NodeIdentity } from "../core/node.ts";
+import type { ComponentStatus } from "../core/ports.ts";
+import type { Sourced } from "../core/rule.ts";
+import type { AnyChannelPlugin } from "./contract.ts";
+import { Drainer } from "./drainer.ts";
+import { emptyTally, type Tally } from "./ledger.ts";
+import { healthOf, isUnchanged, statusOf, type ChannelState, type Configured } from "./states.ts";
+import type { DrainerDeps } from "./target.ts";
+import { testMessage } from "./test-message.ts";
+import { createSlidingWindow, createWindows } from "./window.ts";
+
+export interface NotifierDeps extends DrainerDeps {
+  readonly plugins: readonly AnyChannelPlugin[];
+  readonly http: HttpClient;
+  /** The language of channels that set none. */
+  readonly language: () => Language;
+  /** Who a test message is from. */
+  readonly node: NodeIdentity;
+}
+
+/** Counters of one target, for metrics. */
+export interface TargetStats {
+  readonly channel: string;
+  readonly type: string;
+  readonly counts: Readonly<Tally>;
+}
+
+/** Hands messages to every channel they are for, and knows what became of them. */
+export interface Notifier {
+  /** Puts channels in force: new ones start, changed ones are replaced, the others go. */
+  configure(channels: readonly Sourced<ChannelSpec>[]): void;
+  /** Adds a target that no source configures; `deliver` reaches it, `notify` does not. */
+  attach(name: string, type: string, channel: Channel, limits: readonly RateLimit[]): void;
+  /** One job for each enabled channel that takes the message's level; `only` these names when given. Never rejects. */
+  notify(message: AlertMessage, only: readonly string[] | null): Promise<void>;
+  /** One job for one target. Never rejects. */
+  deliver(target: string, message: AlertMessage): Promise<void>;
+  /** A test message at once; null: no such channel. */
+  test(name: string): Promise<Outcome | null>;
+  states(): Promise<readonly ChannelState[]>;
+  /** All configured channels as one part of the agent. */
+  health(): ComponentStatus;
+  stats(): readonly TargetStats[];
+  /** Takes no more jobs, waits for what is on its way, at most the grace; closes the channels. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Drainers of one name on their way out. */
+interface Ending {
+  readonly drainers: readonly Drainer[];
+  readonly done: Promise<void>;
+}
+
+const gone = { code: "channel_removed", reason: "the channel was removed" };
+
+class ChannelNotifier implements Notifier {
+  readonly #deps: NotifierDeps;
+  readonly #configured = new Map<string, Configured>();
+  readonly #attached = new Map<string, Drainer>();
+  readonly #tallies = new Map<string, { type: string; tally: Tally }>();
+  /** What still goes on of drainers that were replaced or removed. */
+  readonly #closing = new Map<string, Ending>();
+  readonly #windowOf = createWindows();
+  readonly #createdAtMs: number;
+  #stopping = false;
+
+  constructor(deps: NotifierDeps) {
+    this.#deps = deps;
+    this.#createdAtMs = deps.clock.now();
+  }
+
+  configure(channels: readonly Sourced<ChannelSpec>[]): void {
+    if (this.#stopping) return;
+    const { log, redactor, language } = this.#deps;
+    const wanted = new Map(channels.map((spec) => [spec.value.name, spec]));
+    for (const [name, old] of this.#configured)
+      if (!wanted.has(name)) {
+        this.#configured.delete(name);
+        this.#retire(old, gone);
+      }
+    for (const [name, spec] of wanted) {
+      if (this.#attached.has(name)) {
+        log.warn("channel.name_taken", { channel: name });
+        continue;
+      }
+      redactor.learn(spec.value.settings);
+      this.#apply(spec, spec.value.language ?? language());
+    }
+  }
+
+  attach(name: string, type: string, channel: Channel, limits: readonly RateLimit[]): void {
+    if (this.#attached.has(name) || this.#configured.has(name))
+      throw new AgentError("CONFLICT", `target ${name}: the name is taken`);
+    const target = {
+      name,
+      type,
+      channel,
+      window: createSlidingWindow(limits),
+      tally: this.#tally(name, type),
+    };
+    this.#attached.set(name, new Drainer(target, this.#deps, Promise.resolve()));
+  }
+
+  async notify(message: AlertMessage, only: readonly string[] | null): Promise<void> {
+    const { level, subject } = message.incident;
+    for (const name of only ?? [])
+      if (!this.#configured.has(name))
+        this.#deps.log.warn("channel.unknown", { channel: name, rule: subject.rule });
+    const drainers = [...this.#configured.values()]
+      .filter(({ spec: { value } }) => only === null || only.includes(value.name))
+      .filter(({ spec: { value } }) => value.levels === null || value.levels.includes(level))
+      .flatMap(({ drainer }) => (drainer === null ? [] : [drainer]));
+    await Promise.all(drainers.map((drainer) => this.#enqueue(drainer, message)));
+  }
+
+  async deliver(name: string, message: AlertMessage): Promise<void> {
+    const drainer = this.#drainerOf(name);
+    if (drainer === undefined) this.#deps.log.warn("channel.unknown", { channel: name });
+    else await this.#enqueue(drainer, message);
+  }
+
+  async test(name: string): Promise<Outcome | null> {
+    const entry = this.#configured.get(name);
+    if (entry === undefined) return null;
+    if (entry.drainer === null || this.#stopping)
+      return { outcome: "refused", code: "channel_disabled", reason: "the channel is disabled" };
+    const { clock, node } = this.#deps;
+    return entry.drainer.sendNow(testMessage(randomUUID(), node, clock.now()));
+  }
+
+  async states(): Promise<readonly ChannelState[]> {
+    const { outbox, clock } = this.#deps;
+    const depth = await outbox.depth();
+    return [...this.#configured.values()].map((entry) => ({
+      spec: entry.spec,
+      status: statusOf(entry),
+      tokensLeft: entry.drainer?.target.window.left(clock.monotonic()) ?? null,
+      pending: depth.get(entry.spec.value.name) ?? 0,
+    }));
+  }
+
+  health(): ComponentStatus {
+    return healthOf([...this.#configured.values()], this.#createdAtMs);
+  }
+
+  stats(): readonly TargetStats[] {
+    return [...this.#tallies].map(([channel, { type, tally }]) => ({
+      channel,
+      type,
+      counts: { ...tally },
+    }));
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    const endings = [...this.#closing.values()];
+    const drainers = [
+      ...this.#attached.values(),
+      ...[...this.#configured.values()].flatMap(({ drainer }) => drainer ?? []),
+      ...endings.flatMap(({ drainers }) => drainers),
+    ];
+    await Promise.all([
+      ...drainers.map((drainer) => drainer.stop(graceMs)),
+      ...endings.map(({ done }) => done),
+    ]);
+  }
+
+  #drainerOf(name: string): Drainer | undefined {
+    return this.#attached.get(name) ?? this.#configured.get(name)?.drainer ?? undefined;
+  }
+
+  /** The drainer may have been replaced or removed while the outbox took the message. */
+  async #enqueue(drainer: Drainer, message: AlertMessage): Promise<void> {
+    await drainer.enqueue(message);
+    const current = this.#drainerOf(drainer.target.name);
+    if (current !== undefined) current.wake();
+    else await drainer.abandon(gone.code, gone.reason);
+  }
+
+  /** Puts one channel in force, unless it is as before. */
+  #apply(spec: Sourced<ChannelSpec>, language: Language): void {
+    const { name, enabled } = spec.value;
+    const old = this.#configured.get(name);
+    if (old !== undefined && isUnchanged(old, spec.value, language)) {
+      this.#configured.set(name, { ...old, spec });
+      return;
+    }
+    const sinceMs = this.#deps.clock.now();
+    if (!enabled) {
+      this.#configured.set(name, { spec, language, drainer: null, sinceMs });
+      if (old !== undefined)
+        this.#retire(old, { code: "channel_disabled", reason: "the channel was disabled" });
+      return;
+    }
+    const drainer = this.#replace(spec.value, language, old?.drainer ?? null);
+    if (drainer !== null) this.#configured.set(name, { spec, language, drainer, sinceMs });
+  }
+
+  #replace(
+    { name, type, settings }: ChannelSpec,
+    language: Language,
+    old: Drainer | null,
+  ): Drainer | null {
+    const { plugins, http, clock, log } = this.#deps;
+    const plugin = plugins.find((plugin) => plugin.type === type);
+    if (plugin === undefined) {
+      log.error("channel.unknown_type", { channel: name, type });
+      return null;
+    }
+    if (old !== null) this.#close(name, () => old.stop(), old);
+    const target = {
+      name,
+      type,
+      channel: plugin.create(settings, { http, clock, language }),
+      window: this.#windowOf(`${type}:${plugin.robot(settings) ?? name}`, plugin.limits),
+      tally: this.#tally(name, type),
+    };
+    return new Drainer(target, this.#deps, this.#closing.get(name)?.done ?? Promise.resolve());
+  }
+
+  #retire({ spec, drainer }: Configured, { code, reason }: { code: string; reason: string }): void {
+    if (drainer === null) return;
+    const { name } = spec.value;
+    this.#close(
+      name,
+      async () => {
+        await drainer.stop();
+        await drainer.abandon(code, reason);
+      },
+      drainer,
+    );
+  }
+
+  /** Ends a drainer in the background; a new one of the same name waits for it. */
+  #close(name: string, work: () => Promise<void>, drainer: Drainer): void {
+    const done = work().catch((cause: unknown) => {
+      this.#deps.log.warn("channel.close_failed", { channel: name, cause });
+    });
+    const before = this.#closing.get(name);
+    const ending = {
+      drainers: [...(before?.drainers ?? []), drainer],
+      done: Promise.all([before?.done, done]).then(() => {}),
+    };
+    this.#closing.set(name, ending);
+    void ending.done.then(() => {
+      if (this.#closing.get(name) === ending) this.#closing.delete(name);
+    });
+  }
+
+  #tally(name: string, type: string): Tally {
+    const known = this.#tallies.get(name);
+    if (known?.type === type) return known.tally;
+    const tally = emptyTally();
+    this.#tallies.set(name, { type, tally });
+    return tally;
+  }
+}
+
+/** Hands messages to channels; nothing runs until `configure` or `attach`. */
+export function createNotifier(deps: NotifierDeps): Notifier {
+  return new ChannelNotifier(deps);
+}

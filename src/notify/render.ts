@@ -1,0 +1,180 @@
+import { truncateBytes } from "../base/text.ts";
+import type { AlertSubject, Incident } from "../core/alert.ts";
+import type { AlertMessage, Language } from "../core/delivery.ts";
+import { breaches } from "../core/rule.ts";
+import { formatDuration, formatTime, formatValue, sparkline } from "./format.ts";
+import { wordsOf, type RowName, type Words } from "./words.ts";
+
+/** How a message looks: a level, or that all is well again. */
+export type Tone = "critical" | "warning" | "info" | "resolved";
+
+export interface RenderedRow {
+  readonly label: string;
+  readonly value: string;
+}
+
+export interface RenderedLink {
+  readonly label: string;
+  readonly url: string;
+}
+
+/** A message in a language, for a channel to lay out. All of it is plain text: a channel escapes it. */
+export interface Rendered {
+  readonly tone: Tone;
+  /** Level, what and where, on one line. */
+  readonly title: string;
+  /** One line for a preview: the condition, or what kind of message it is. */
+  readonly summary: string;
+  readonly rows: readonly RenderedRow[];
+  readonly links: readonly RenderedLink[];
+  readonly words: Words;
+}
+
+/** A title longer than this hides what it says; node names and labels may be any length. */
+const maxTitleBytes = 300;
+/** No browser or chat opens longer links reliably. */
+const maxUrlBytes = 2_000;
+/** The beginning of a value that is shorter than this tells nothing. */
+const leastWorthKeepingBytes = 40;
+
+/** A text on one line, without control characters: they would end a mail header or a line of markdown. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
+}
+
+/** What is watched, as people call it: `disk /data`. */
+function subjectName({ index, labels }: AlertSubject, words: Words): string {
+  return oneLine([words.indexes[index] ?? index, ...Object.values(labels)].join(" "));
+}
+
+function titleOf({ kind, incident }: AlertMessage, words: Words): string {
+  const { subject, level, value } = incident;
+  const node = oneLine(subject.node.name);
+  if (kind === "test") return `[${words.test}] TargetVPC: ${words.testTitle(node)}`;
+  const what = words.title(subjectName(subject, words), formatValue(value, subject.unit), node);
+  if (kind === "resolved") return `[${words.resolved}] ${what}`;
+  const suffix = kind === "firing" ? "" : ` (${words.kinds[kind]})`;
+  return `[${words.levels[level]}] ${what}${suffix}`;
+}
+
+/** `disk /data > 80 %`, with the index' own name; null for an alert without an operator. */
+function conditionOf({ subject, threshold }: Incident): string | null {
+  if (subject.operator === null) return null;
+  const what = oneLine([subject.index, ...Object.values(subject.labels)].join(" "));
+  return `${what} ${subject.operator} ${formatValue(threshold, subject.unit)}`;
+}
+
+/** What the last value of an incident is to be called: recovered only when it no longer breaches. */
+function valueName({ status, subject, value, threshold }: Incident): RowName {
+  if (status === "firing") return "value";
+  const breaching = subject.operator !== null && breaches(subject.operator, value, threshold);
+  return breaching ? "last" : "recovered";
+}
+
+function times({ kind, incident, atMs }: AlertMessage, words: Words): [RowName, string | null][] {
+  const endMs = incident.endedAtMs ?? atMs;
+  const lastedMs = endMs - incident.startedAtMs;
+  return [
+    ["started", formatTime(incident.startedAtMs)],
+    ["ended", kind === "resolved" ? formatTime(endMs) : null],
+    ["duration", lastedMs >= 1_000 ? formatDuration(lastedMs, words.units) : null],
+  ];
+}
+
+function rowsOf(message: AlertMessage, words: Words): [RowName, string | null][] {
+  const { kind, incident, recent, atMs } = message;
+  const { subject, threshold, value, peak, flaps } = incident;
+  const { cluster, name, ip } = subject.node;
+  const node = oneLine(`${cluster}/${name} (${ip})`);
+  if (kind === "test")
+    return [
+      ["node", node],
+      ["started", formatTime(atMs)],
+      ["message", words.testText],
+    ];
+  const inUnit = (number: number): string => formatValue(number, subject.unit);
+  return [
+    ["node", node],
+    ["rule", oneLine(subject.rule)],
+    ["condition", conditionOf(incident)],
+    [valueName(incident), inUnit(value)],
+    ["threshold", inUnit(threshold)],
+    ["peak", peak === value ? null : inUnit(peak)],
+    ...times(message, words),
+    ["flaps", flaps > 0 ? String(flaps) : null],
+    ["trend", sparkline(recent)],
+    ["message", subject.message],
+  ];
+}
+
+function isLink(url: string): boolean {
+  return (
+    /^https?:\/\/\S+$/i.test(url) && URL.canParse(url) && Buffer.byteLength(url) <= maxUrlBytes
+  );
+}
+
+function linksOf({ kind, incident, publicUrl }: AlertMessage, words: Words): RenderedLink[] {
+  if (kind === "test") return [];
+  const { runbookUrl } = incident.subject;
+  const links: RenderedLink[] = [];
+  if (runbookUrl !== null) links.push({ label: words.runbook, url: runbookUrl });
+  if (publicUrl !== null)
+    links.push({
+      label: words.details,
+      url: `${publicUrl.replace(/\/+$/, "")}/api/alerts/${encodeURIComponent(incident.id)}`,
+    });
+  return links
+    .filter(({ url }) => isLink(url))
+    .map((link) => ({ ...link, url: new URL(link.url).href }));
+}
+
+function toneOf({ kind, incident }: AlertMessage): Tone {
+  if (kind === "resolved") return "resolved";
+  return kind === "test" ? "info" : incident.level;
+}
+
+/** Puts a message into words. */
+export function renderMessage(message: AlertMessage, language: Language): Rendered {
+  const words = wordsOf(language);
+  const rows = rowsOf(message, words).flatMap(([name, value]) =>
+    value === null || value === "" ? [] : [{ label: words.labels[name], value }],
+  );
+  const summary =
+    message.kind === "test"
+      ? words.testText
+      : (conditionOf(message.incident) ?? oneLine(message.incident.subject.rule));
+  return {
+    tone: toneOf(message),
+    title: truncateBytes(titleOf(message, words), maxTitleBytes),
+    summary: truncateBytes(summary, maxTitleBytes),
+    rows,
+    links: linksOf(message, words),
+    words,
+  };
+}
+
+/**
+ * Shortens the longest values until the body a channel builds of them has at most `maxBytes`, and says so in each
+ * shortened value. A byte of a value may be several of the body (escapes), so it goes down in steps.
+ */
+export function fitRows(
+  { rows, words }: Rendered,
+  maxBytes: number,
+  build: (rows: readonly RenderedRow[]) => string,
+): string {
+  const mark = words.shortened;
+  const fitted = rows.map(({ label, value }) => ({ label, value }));
+  for (;;) {
+    const body = build(fitted);
+    const bodyBytes = Buffer.byteLength(body);
+    const longest = fitted
+      .filter(({ value }) => value !== mark)
+      .sort((a, b) => Buffer.byteLength(b.value) - Buffer.byteLength(a.value))[0];
+    if (bodyBytes <= maxBytes || longest === undefined) return body;
+    const kept = longest.value.replace(` ${mark}`, "");
+    const bytes = Buffer.byteLength(longest.value);
+    const target = Math.max(bytes - (bodyBytes - maxBytes), (bytes * 0.95 * maxBytes) / bodyBytes);
+    const room = target - Buffer.byteLength(` ${mark}`);
+    longest.value = room < leastWorthKeepingBytes ? mark : `${truncateBytes(kept, room)} ${mark}`;
+  }
+}

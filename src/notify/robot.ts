@@ -1,0 +1,189 @@
+import { createHash } from "node:crypto";
+import * as v from "valibot";
+import { flag, list, secret, strictObject, text } from "../base/parse.ts";
+import { AgentError } from "../core/errors.ts";
+import type { Outcome } from "../core/delivery.ts";
+import { isLoopback } from "./address.ts";
+import type { ChannelDeps } from "./contract.ts";
+import { failedOutcome } from "./outcome.ts";
+import type { Tone } from "./render.ts";
+
+/** Who is called by name in a message; recoveries call nobody. */
+export interface Mention {
+  readonly mobiles: readonly string[];
+  readonly user_ids: readonly string[];
+  readonly all: boolean;
+}
+
+/** More would be the whole group, for which there is `all`. */
+const maxMentions = 50;
+
+function names(pattern: RegExp, expected: string): v.GenericSchema<unknown, string[]> {
+  return v.pipe(
+    list(v.pipe(text, v.regex(pattern, expected))),
+    v.maxLength(maxMentions, `expected at most ${maxMentions}; use "all" for everybody`),
+  );
+}
+
+const mention = strictObject({
+  mobiles: v.optional(
+    names(/^\+?[\d-]{5,20}$/, "expected a mobile number, +1-1234567890 abroad"),
+    [],
+  ),
+  user_ids: v.optional(names(/^[\w.$:@-]{1,128}$/, "expected a user id"), []),
+  all: v.optional(flag, false),
+});
+
+function isHttpUrl(url: string): boolean {
+  return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+}
+
+/** The settings all robots share. */
+export const robotSettings = strictObject({
+  webhook_url: v.pipe(
+    secret,
+    v.check((url) => isHttpUrl(url.reveal()), "expected an http:// or https:// URL"),
+  ),
+  secret: v.optional(secret),
+  keyword: v.optional(v.pipe(text, v.maxLength(100, "expected at most 100 characters"))),
+  mention: v.optional(mention),
+});
+export type RobotSettings = v.InferOutput<typeof robotSettings>;
+
+/** A robot is its address; hashed, because the address is its secret. */
+export function robotOf({ webhook_url }: RobotSettings): string {
+  return createHash("sha256").update(webhook_url.reveal()).digest("base64url");
+}
+
+/** Says when the address of a robot, which is its only secret, travels in clear. */
+export function robotWarnings({ webhook_url }: RobotSettings): string[] {
+  const url = new URL(webhook_url.reveal());
+  return url.protocol === "http:" && !isLoopback(url.hostname)
+    ? [
+        "webhook_url: http:// shows the robot's address and the messages to the network; use https://",
+      ]
+    : [];
+}
+
+/** Whom to call: everybody asked for while something is wrong, nobody when it is over. */
+export function mentionFor(settings: RobotSettings, tone: Tone): Mention {
+  return tone === "resolved" || settings.mention === undefined
+    ? { mobiles: [], user_ids: [], all: false }
+    : settings.mention;
+}
+
+/** Puts the robot's keyword in front of a title that does not hold it. */
+export function withKeyword(title: string, keyword: string | undefined): string {
+  return keyword === undefined || title.includes(keyword) ? title : `${keyword} ${title}`;
+}
+
+/** What a service answered. */
+export interface RobotReply {
+  readonly status: number;
+  readonly json: Readonly<Record<string, unknown>>;
+  /** How far this clock is ahead of the service's, by its Date header; null without one. */
+  readonly clockAheadMs: number | null;
+}
+
+export interface RobotRequest {
+  readonly url: string;
+  readonly body: string;
+  readonly signal: AbortSignal;
+  /** The id of the message, to know a second doubtful reply to the same one. */
+  readonly messageId: string;
+}
+
+export type RobotPost = (request: RobotRequest) => Promise<Outcome>;
+
+/** Robots answer with a line of JSON. */
+const maxReplyBytes = 64 * 1024;
+/** A reply nobody could read may have been a proxy's; by then it has had time to recover. */
+const doubtfulRetryMs = 30_000;
+/** A signature is valid for an hour, so a clock may be minutes off; below this it is not worth a word. */
+const worthMentioningMs = 60_000;
+
+function parseObject(body: string): Readonly<Record<string, unknown>> | null {
+  try {
+    const value: unknown = JSON.parse(body);
+    // An object that is not null and no list is a record of unknown members.
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Milliseconds of a Retry-After header in seconds; services of this kind never send the date form. */
+function retryAfterMs(header: string | undefined): { retryAfterMs?: number } {
+  return header !== undefined && /^\d+$/.test(header)
+    ? { retryAfterMs: Math.min(Number(header), 86_400) * 1_000 }
+    : {};
+}
+
+/** A word about the clock when a signature was refused and the clocks disagree. */
+export function clockHint({ clockAheadMs }: RobotReply): string {
+  if (clockAheadMs === null || Math.abs(clockAheadMs) < worthMentioningMs)
+    return "; check the secret and this node's clock";
+  const seconds = Math.round(Math.abs(clockAheadMs) / 1_000);
+  return `; this node's clock is ${seconds} s ${clockAheadMs > 0 ? "ahead of" : "behind"} the service's`;
+}
+
+/**
+ * Posts JSON to robots and reads their replies. Overload and trouble of the service (429, 408, 5xx, the network) are
+ * retried; a body that is JSON is given to `judge` whatever its status, which answers null when it holds no code of the
+ * service; a success that cannot be read is neither a
+ * delivery nor a refusal: it is tried once more, and given up if the second one cannot be read either.
+ */
+export function createRobotPost(
+  { http, clock }: ChannelDeps,
+  judge: (reply: RobotReply) => Outcome | null,
+): RobotPost {
+  const doubtful = new Set<string>();
+  const unreadable = (status: number, messageId: string): Outcome => {
+    if (status < 200 || status > 299)
+      return { outcome: "refused", code: `http_${status}`, reason: `HTTP ${status}` };
+    const reason = `HTTP ${status}, but the reply is not the service's JSON`;
+    if (doubtful.delete(messageId)) return { outcome: "refused", code: "unreadable_reply", reason };
+    doubtful.add(messageId);
+    return { outcome: "retry", code: "unreadable_reply", reason, retryAfterMs: doubtfulRetryMs };
+  };
+  return async ({ url, body, signal, messageId }) => {
+    try {
+      const headers = { "Content-Type": "application/json; charset=utf-8" };
+      const reply = await http.request({
+        method: "POST",
+        url,
+        headers,
+        body,
+        signal,
+        maxBytes: maxReplyBytes,
+      });
+      const { status } = reply;
+      if (status >= 500 || status === 429 || status === 408) {
+        const wait = retryAfterMs(reply.headers["retry-after"]);
+        return { outcome: "retry", code: `http_${status}`, reason: `HTTP ${status}`, ...wait };
+      }
+      const json = parseObject(reply.body);
+      if (json === null) return unreadable(status, messageId);
+      const serviceMs = Date.parse(reply.headers.date ?? "");
+      const clockAheadMs = Number.isNaN(serviceMs) ? null : clock.now() - serviceMs;
+      const outcome = judge({ status, json, clockAheadMs });
+      if (outcome === null) return unreadable(status, messageId);
+      doubtful.delete(messageId);
+      return outcome;
+    } catch (cause) {
+      if (!(cause instanceof AgentError)) throw cause;
+      return failedOutcome(cause, signal);
+    }
+  };
+}
+
+/** The reply's text member, for people. */
+export function replyText(json: Readonly<Record<string, unknown>>, ...members: string[]): string {
+  for (const member of members) {
+    const value = json[member];
+    if (typeof value === "string" && value !== "") return value.slice(0, 500);
+  }
+  return "no reason given";
+}

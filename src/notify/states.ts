@@ -1,0 +1,58 @@
+import type { ChannelSpec, Language } from "../core/delivery.ts";
+import type { ComponentState, ComponentStatus } from "../core/ports.ts";
+import type { Sourced } from "../core/rule.ts";
+import type { Drainer } from "./drainer.ts";
+import { same } from "./same.ts";
+
+/** How a configured channel is doing. */
+export interface ChannelState {
+  readonly spec: Sourced<ChannelSpec>;
+  readonly status: ComponentStatus;
+  /** Messages that may leave at once; null: no limit. */
+  readonly tokensLeft: number | null;
+  /** Messages waiting in the outbox. */
+  readonly pending: number;
+}
+
+/** A configured channel; one that is disabled has no drainer. */
+export interface Configured {
+  readonly spec: Sourced<ChannelSpec>;
+  readonly language: Language;
+  readonly drainer: Drainer | null;
+  readonly sinceMs: number;
+}
+
+/** How one channel is doing. */
+export function statusOf({ drainer, sinceMs }: Configured): ComponentStatus {
+  return drainer?.status ?? { status: "disabled", sinceMs, lastError: null };
+}
+
+/** Whether a channel may go on as it is. */
+export function isUnchanged(old: Configured, spec: ChannelSpec, language: Language): boolean {
+  const { type, enabled, settings } = old.spec.value;
+  if (!spec.enabled && !enabled) return true;
+  return (
+    enabled === spec.enabled &&
+    old.language === language &&
+    type === spec.type &&
+    same(settings, spec.settings)
+  );
+}
+
+function worst(statuses: readonly ComponentStatus[]): ComponentState {
+  if (statuses.every(({ status }) => status === "ok")) return "ok";
+  return statuses.every(({ status }) => status === "down") ? "down" : "degraded";
+}
+
+/** All channels as one part of the agent: disabled without an active one. */
+export function healthOf(channels: readonly Configured[], createdAtMs: number): ComponentStatus {
+  const all = channels.map(statusOf);
+  const active = all.filter(({ status }) => status !== "disabled");
+  if (active.length === 0) return { status: "disabled", sinceMs: createdAtMs, lastError: null };
+  const failing = active.filter(({ status }) => status !== "ok");
+  return {
+    status: worst(active),
+    sinceMs: Math.max(...(failing.length > 0 ? failing : active).map(({ sinceMs }) => sinceMs)),
+    lastError: failing.find(({ lastError }) => lastError !== null)?.lastError ?? null,
+  };
+}

@@ -1,0 +1,113 @@
+import type { MessageKind } from "../core/alert.ts";
+import type { Language } from "../core/delivery.ts";
+import type { Level } from "../core/rule.ts";
+
+/** Every word of a message in one language. */
+export interface Words {
+  readonly language: Language;
+  readonly levels: Readonly<Record<Level, string>>;
+  readonly resolved: string;
+  readonly test: string;
+  /** What stands behind a title to tell the kinds apart. */
+  readonly kinds: Readonly<Record<Exclude<MessageKind, "firing" | "resolved" | "test">, string>>;
+  readonly title: (what: string, value: string, node: string) => string;
+  readonly testTitle: (node: string) => string;
+  readonly testText: string;
+  /** Names of indexes people know by another name; the others stand as they are. */
+  readonly indexes: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<RowName, string>>;
+  readonly units: { day: string; hour: string; minute: string; second: string };
+  readonly runbook: string;
+  readonly details: string;
+  readonly shortened: string;
+  readonly colon: string;
+}
+
+export type RowName =
+  | "node"
+  | "rule"
+  | "condition"
+  | "value"
+  | "recovered"
+  | "last"
+  | "threshold"
+  | "peak"
+  | "started"
+  | "ended"
+  | "duration"
+  | "flaps"
+  | "trend"
+  | "message";
+
+const english: Words = {
+  language: "en",
+  levels: { info: "INFO", warning: "WARNING", critical: "CRITICAL" },
+  resolved: "RESOLVED",
+  test: "TEST",
+  kinds: { escalated: "escalated", repeated: "still firing", flapping: "flapping" },
+  title: (what, value, node) => `${what} ${value} on ${node}`,
+  testTitle: (node) => `test message from ${node}`,
+  testText: "This is a test of the channel; nothing is wrong.",
+  indexes: {},
+  labels: {
+    node: "Node",
+    rule: "Rule",
+    condition: "Condition",
+    value: "Current value",
+    recovered: "Recovered value",
+    last: "Last value",
+    threshold: "Threshold",
+    peak: "Peak",
+    started: "Started",
+    ended: "Ended",
+    duration: "Duration",
+    flaps: "Fired again",
+    trend: "Trend",
+    message: "Message",
+  },
+  units: { day: "d", hour: "h", minute: "min", second: "s" },
+  runbook: "Runbook",
+  details: "Details",
+  shortened: "(shortened)",
+  colon: ": ",
+};
+
+const chinese: Words = {
+  language: "zh-CN",
+  levels: { info: "提示", warning: "警告", critical: "严重" },
+  resolved: "已恢复",
+  test: "测试",
+  kinds: { escalated: "级别升高", repeated: "仍在告警", flapping: "反复波动" },
+  title: (what, value, node) => `${node} ${what} ${value}`,
+  testTitle: (node) => `来自 ${node} 的测试消息`,
+  testText: "这是一条通道测试消息，没有任何异常。",
+  indexes: { cpu: "CPU", memory: "内存", disk: "磁盘", swap: "交换空间" },
+  labels: {
+    node: "节点",
+    rule: "规则",
+    condition: "条件",
+    value: "当前值",
+    recovered: "恢复值",
+    last: "最后值",
+    threshold: "阈值",
+    peak: "峰值",
+    started: "开始时间",
+    ended: "结束时间",
+    duration: "持续时间",
+    flaps: "再次触发次数",
+    trend: "趋势",
+    message: "说明",
+  },
+  units: { day: "天", hour: "小时", minute: "分钟", second: "秒" },
+  runbook: "处理手册",
+  details: "查看详情",
+  shortened: "（已截断）",
+  colon: "：",
+};
+
+const words: Readonly<Record<Language, Words>> = { "zh-CN": chinese, en: english };
+
+/** The words of a language. */
+export function wordsOf(language: Language): Words {
+  return words[language];
+}

@@ -1,0 +1,415 @@
+import assert from "node:assert/strict";
+import type { AlertMessage, Job, Receipt } from "../../src/core/delivery.ts";
+import type { NodeInfo } from "../../src/core/node.ts";
+import type { Level } from "../../src/core/rule.ts";
+import { parseSelector } from "../../src/core/series.ts";
+import type { Backend } from "../../src/store/contract.ts";
+import { backends, createBackend } from "../../src/store/index.ts";
+import { dayOf } from "../../src/store/slots.ts";
+import { eventually, ManualClock } from "../support/clock.ts";
+import { recordLog } from "../support/log.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { row, rowsOf, seriesStore } from "../support/store.ts";
+
+const node = "prod/node-1";
+const stepMs = 10_000;
+
+function receipt(id: string, changes: Partial<Receipt> = {}): Receipt {
+  return {
+    id,
+    alert: "alert-1",
+    channel: "ops",
+    type: "feishu",
+    kind: "firing",
+    outcome: "pending",
+    attempts: 0,
+    code: null,
+    message: null,
+    digest: null,
+    createdAtMs: 1_000,
+    settledAtMs: null,
+    ...changes,
+  };
+}
+
+function job(id: string, changes: Partial<Job> & { level?: Level } = {}): Job {
+  const { level = "warning", ...rest } = changes;
+  const identity = { cluster: "prod", name: "node-1", ip: "10.0.0.1" };
+  const message: AlertMessage = {
+    id: `message-${id}`,
+    kind: "firing",
+    atMs: 1_000,
+    recent: [],
+    publicUrl: null,
+    incident: {
+      id: "alert-1",
+      subject: {
+        key: "cpu-high|cpu",
+        rule: "cpu-high",
+        index: "cpu",
+        unit: "%",
+        labels: {},
+        operator: ">",
+        message: null,
+        runbookUrl: null,
+        channels: null,
+        cooldownMs: null,
+        node: identity,
+      },
+      status: "firing",
+      level,
+      threshold: 80,
+      value: 90,
+      peak: 90,
+      startedAtMs: 1_000,
+      updatedAtMs: 1_000,
+      endedAtMs: null,
+      flaps: 0,
+      flapping: false,
+      acknowledgedBy: null,
+      noData: false,
+    },
+  };
+  return { id, channel: "ops", message, createdAtMs: 1_000, attempts: 0, notBeforeMs: 0, ...rest };
+}
+
+describe("storage backends", () => {
+  let server: TestRedis;
+
+  before(async () => {
+    server = await startRedis();
+  });
+  after(() => server.stop());
+
+  it("have names of their own and say what they are", () => {
+    assert.equal(new Set(backends.map(({ name }) => name)).size, backends.length);
+    for (const { doc } of backends) assert.ok(doc.length > 10);
+  });
+
+  for (const { name } of backends)
+    describe(name, () => {
+      let clock: ManualClock;
+      let backend: Backend;
+      let today: number;
+      let later: (day: number) => number;
+      let used = 0;
+      let retentionDays: number;
+
+      beforeEach(async () => {
+        // Redis expires keys by its own clock: the test's must begin now.
+        clock = new ManualClock(Math.ceil(Date.now() / 600_000) * 600_000);
+        today = dayOf(clock.now());
+        later = (day) => (day + 10) * 86_400;
+        retentionDays = 7;
+        const settings = { redis: server.settings({ prefix: `t${used++}` }) };
+        const { log } = recordLog();
+        backend = createBackend(name, settings, { clock, log, retentionDays: () => retentionDays });
+        backend.start();
+        await eventually("the backend is there", () => backend.status().status === "ok");
+      });
+      afterEach(() => backend.stop());
+
+      it("gives back blocks in the order asked, null where there is none", async () => {
+        const blob = Uint8Array.from([0, 1, 2, 255, 10, 13]);
+        const other = Uint8Array.from([7]);
+        await backend.writeBlocks(
+          node,
+          [
+            { day: today, block: 3, blob },
+            { day: today, block: 143, blob: other },
+            { day: today - 1, block: 3, blob: other },
+          ],
+          later,
+        );
+        const found = await backend.readBlocks(node, today, [143, 0, 3]);
+        assert.deepEqual(
+          found.map((bytes) => (bytes === null ? null : [...bytes])),
+          [[7], null, [...blob]],
+        );
+        assert.deepEqual(await backend.readBlocks("prod/node-2", today, [3]), [null]);
+        assert.deepEqual(await backend.readBlocks(node, today, []), []);
+        await backend.writeBlocks(node, [], later);
+      });
+
+      it("overwrites a block whole", async () => {
+        for (const bytes of [[1, 2, 3], [4]])
+          await backend.writeBlocks(
+            node,
+            [{ day: today, block: 0, blob: Uint8Array.from(bytes) }],
+            later,
+          );
+        const [found] = await backend.readBlocks(node, today, [0]);
+        assert.deepEqual([...(found ?? [])], [4]);
+      });
+
+      it("lets blocks and schemas expire at the second they are told", async () => {
+        const past = Math.floor(clock.now() / 1_000) - 86_400;
+        const write = { day: today - 9, block: 0, blob: Uint8Array.from([1]) };
+        await backend.writeBlocks(node, [write], () => past);
+        await backend.addSchema(node, today - 8, { number: 1, json: "{}", expireAt: past });
+        assert.deepEqual(await backend.readBlocks(node, today - 9, [0]), [null]);
+        assert.equal((await backend.readSchemas(node, today - 8)).size, 0);
+      });
+
+      it("changes when days expire", async () => {
+        const blob = Uint8Array.from([1]);
+        const writes = [today - 2, today - 1].map((day) => ({ day, block: 0, blob }));
+        await backend.writeBlocks(node, writes, later);
+        const past = Math.floor(clock.now() / 1_000) - 86_400;
+        await backend.expireDays(node, [today - 3, today - 2], () => past);
+        assert.deepEqual(await backend.readBlocks(node, today - 2, [0]), [null]);
+        assert.notDeepEqual(await backend.readBlocks(node, today - 1, [0]), [null]);
+        await backend.expireDays(node, [], later);
+      });
+
+      it("adds a schema only under a number that is free", async () => {
+        const add = (number: number, json: string): Promise<boolean> =>
+          backend.addSchema(node, today, { number, json, expireAt: later(today) });
+        assert.equal(await add(1, "first"), true);
+        assert.equal(await add(1, "second"), false);
+        assert.equal(await add(255, "last"), true);
+        assert.deepEqual(
+          await backend.readSchemas(node, today),
+          new Map([
+            [1, "first"],
+            [255, "last"],
+          ]),
+        );
+        assert.equal((await backend.readSchemas(node, today - 1)).size, 0);
+      });
+
+      it("gives a schema number to only one of many that ask at once", async () => {
+        const asked = await Promise.all(
+          Array.from({ length: 20 }, (_, n) =>
+            backend.addSchema(node, today, { number: 1, json: `${n}`, expireAt: later(today) }),
+          ),
+        );
+        assert.equal(asked.filter(Boolean).length, 1);
+      });
+
+      it("keeps states by node and key; null takes one out", async () => {
+        const states = backend.states(node);
+        assert.equal((await states.load()).size, 0);
+        await states.save(
+          new Map<string, string | null>([
+            ["cpu-high|cpu", '{"at":"firing"}'],
+            ['磁盘|disk{mount="/"}', "x"],
+            ["gone", null],
+          ]),
+        );
+        await states.save(new Map([["cpu-high|cpu", null]]));
+        await states.save(new Map());
+        assert.deepEqual(
+          await backend.states(node).load(),
+          new Map([['磁盘|disk{mount="/"}', "x"]]),
+        );
+        assert.equal((await backend.states("prod/node-2").load()).size, 0);
+      });
+
+      it("keeps documents by node and kind", async () => {
+        assert.equal(await backend.getDocument(node, "effective"), null);
+        await backend.putDocument(node, "effective", '{"a":1}');
+        await backend.putDocument(node, "admin", "{}");
+        await backend.putDocument(node, "effective", '{"a":"中"}');
+        assert.equal(await backend.getDocument(node, "effective"), '{"a":"中"}');
+        assert.equal(await backend.getDocument(node, "admin"), "{}");
+        assert.equal(await backend.getDocument("prod/node-2", "admin"), null);
+      });
+
+      it("tells apart nodes whose names hold odd characters", async () => {
+        const odd = ["a}b/{c}", "a/b:c", "a/b c", "集群/节点", "a/%7B", "a/{", "a/\ud800"];
+        for (const [index, name] of odd.entries())
+          await backend.putDocument(name, "effective", String(index));
+        for (const [index, name] of odd.entries())
+          assert.equal(await backend.getDocument(name, "effective"), String(index));
+      });
+
+      it("knows the nodes that live, each with what it said last", async () => {
+        const info: NodeInfo = {
+          cluster: "prod",
+          name: "node-1",
+          ip: "10.0.0.1",
+          version: "0.1.0",
+          lastSeenMs: clock.now(),
+        };
+        const other = { ...info, cluster: "开发", lastSeenMs: clock.now() - 60_000 };
+        assert.deepEqual(await backend.nodes(), []);
+        await backend.heartbeat(other);
+        await backend.heartbeat(info);
+        await clock.advance(1_000);
+        const moved = { ...info, ip: "10.0.0.9", lastSeenMs: clock.now() };
+        await backend.heartbeat(moved);
+        const found = [...(await backend.nodes())].sort((a, b) => a.lastSeenMs - b.lastSeenMs);
+        assert.deepEqual(found, [other, moved]);
+      });
+
+      it("forgets nodes that were not seen for the retention", async () => {
+        const info = { cluster: "prod", name: "dead", ip: "10.0.0.1", version: "0.1.0" };
+        await backend.heartbeat({ ...info, lastSeenMs: clock.now() });
+        await clock.advance(7 * 86_400_000 + 1);
+        await backend.heartbeat({ ...info, name: "alive", lastSeenMs: clock.now() });
+        assert.deepEqual(
+          (await backend.nodes()).map(({ name }) => name),
+          ["alive"],
+        );
+        retentionDays = 30;
+        await clock.advance(1);
+        const names = (await backend.nodes()).map((found) => found.name);
+        assert.deepEqual(names, ["alive"], "it was taken out, not only left out");
+      });
+
+      it("replaces a receipt by its id and lists the newest first", async () => {
+        const { receipts } = backend;
+        await receipts.put(receipt("a", { createdAtMs: 1_000 }));
+        await receipts.put(receipt("b", { createdAtMs: 3_000, alert: "alert-2" }));
+        await receipts.put(receipt("c", { createdAtMs: 2_000, channel: "邮件" }));
+        const settled = receipt("a", {
+          outcome: "sent",
+          code: "0",
+          attempts: 1,
+          settledAtMs: 5_000,
+        });
+        await receipts.put(settled);
+        const ids = async (query: Parameters<typeof receipts.list>[0]): Promise<string[]> =>
+          (await receipts.list(query)).map(({ id }) => id);
+        assert.deepEqual(await ids({ limit: 10 }), ["b", "c", "a"]);
+        assert.deepEqual(await ids({ limit: 2 }), ["b", "c"]);
+        assert.deepEqual(await ids({ limit: 0 }), []);
+        assert.deepEqual(await ids({ channel: "ops", limit: 10 }), ["b", "a"]);
+        assert.deepEqual(await ids({ channel: "none", limit: 10 }), []);
+        assert.deepEqual(await ids({ alert: "alert-1", limit: 10 }), ["c", "a"]);
+        assert.deepEqual(await receipts.list({ channel: "ops", alert: "alert-1", limit: 1 }), [
+          settled,
+        ]);
+      });
+
+      it("keeps the newest 1,000 receipts of a channel", async () => {
+        const { receipts } = backend;
+        const put = (n: number): Promise<void> =>
+          receipts.put(receipt(`r${String(n).padStart(5, "0")}`, { createdAtMs: n }));
+        for (let n = 0; n < 1_050; n++) await put(n);
+        const kept = await receipts.list({ channel: "ops", limit: 5_000 });
+        assert.equal(kept.length, 1_000);
+        assert.equal(kept[0]?.createdAtMs, 1_049);
+        assert.equal(kept.at(-1)?.createdAtMs, 50);
+      });
+
+      it("gives out due jobs, critical first, then the oldest, until they are removed", async () => {
+        const { outbox } = backend;
+        const jobs = [
+          job("late", { createdAtMs: 3 }),
+          job("early", { createdAtMs: 1 }),
+          job("critical", { createdAtMs: 9, level: "critical" }),
+          job("waits", { createdAtMs: 0, notBeforeMs: 500 }),
+          job("elsewhere", { channel: "mail" }),
+        ];
+        for (const one of jobs) await outbox.enqueue(one);
+        await outbox.enqueue(job("early", { createdAtMs: 1, attempts: 7 }));
+        const due = async (nowMs: number, max = 10): Promise<string[]> =>
+          (await outbox.due("ops", nowMs, max)).map(({ id }) => id);
+        assert.deepEqual(await due(100), ["critical", "early", "late"]);
+        assert.deepEqual(await due(100, 2), ["critical", "early"]);
+        assert.deepEqual(await due(500), ["critical", "waits", "early", "late"]);
+        assert.deepEqual(
+          await outbox.depth(),
+          new Map([
+            ["ops", 4],
+            ["mail", 1],
+          ]),
+        );
+        assert.equal(await outbox.nextDueMs("ops"), 0);
+        await outbox.remove(job("critical"));
+        await outbox.remove(job("late"));
+        await outbox.defer(job("early", { createdAtMs: 1, attempts: 1, notBeforeMs: 900 }));
+        assert.deepEqual(await due(100), []);
+        assert.equal(await outbox.nextDueMs("ops"), 500);
+        assert.equal((await outbox.due("ops", 900, 9)).at(-1)?.attempts, 1);
+        await outbox.remove(job("elsewhere", { channel: "mail" }));
+        await outbox.remove(job("elsewhere", { channel: "mail" }));
+        assert.equal(await outbox.nextDueMs("mail"), null);
+        assert.equal((await outbox.depth()).has("mail"), false);
+      });
+
+      describe("with series on top", () => {
+        const all = (from: number, to: number) => ({
+          node,
+          selectors: ["cpu", "memory", "disk{*}"].map(parseSelector),
+          fromMs: from,
+          toMs: to,
+        });
+
+        it("loses nothing that was flushed when the process dies at any moment", async () => {
+          const fromMs = clock.now();
+          let store = seriesStore(backend, clock);
+          for (let tick = 0; tick < 130; tick++) {
+            if (tick % 17 === 16) store = seriesStore(backend, clock);
+            store.append(row(clock.now(), { cpu: tick, 'disk{mount="/"}': tick / 10 }));
+            await store.flush();
+            await clock.advance(stepMs);
+          }
+          const other = seriesStore(backend, clock, { node: "prod/node-2" });
+          for (const reader of [store, other]) {
+            const data = await reader.read(all(fromMs, clock.now()));
+            assert.equal(data.timesMs.length, 130);
+            assert.deepEqual(
+              data.columns.get("cpu"),
+              Array.from({ length: 130 }, (_, tick) => tick),
+            );
+          }
+          assert.equal((await backend.readSchemas(node, dayOf(fromMs))).size, 1);
+        });
+
+        it("loses nothing when two processes of a node overlap, whichever survives", async () => {
+          for (const survivor of [0, 1]) {
+            const fromMs = clock.now();
+            const stores = [seriesStore(backend, clock)];
+            for (let tick = 0; tick < 90; tick++) {
+              if (tick === 20) stores.push(seriesStore(backend, clock));
+              if (tick === 45) stores.splice(1 - survivor, 1);
+              const values = { cpu: tick, [tick % 2 === 0 ? "memory" : 'disk{mount="/"}']: 5 };
+              for (const store of stores) store.append(row(clock.now(), values));
+              await Promise.all(stores.map((store) => store.flush()));
+              await clock.advance(stepMs);
+            }
+            const other = seriesStore(backend, clock, { node: "prod/node-2" });
+            const data = await other.read(all(fromMs, clock.now() - 1));
+            assert.deepEqual(
+              data.columns.get("cpu"),
+              Array.from({ length: 90 }, (_, tick) => tick),
+            );
+            assert.equal(other.counters().unreadableBlocks, 0);
+            await clock.advance(600_000);
+          }
+        });
+
+        it("keeps each node's rows to itself", async () => {
+          const names = ["prod/a", "prod/b", "test/a"];
+          const stores = names.map((name) => seriesStore(backend, clock, { node: name }));
+          for (const [index, store] of stores.entries()) {
+            store.append(row(clock.now(), { cpu: index }));
+            await store.flush();
+          }
+          for (const [index, name] of names.entries()) {
+            const query = { ...all(clock.now(), clock.now()), node: name };
+            const data = await stores[0]?.read(query);
+            assert.deepEqual(data && rowsOf(data), [[clock.now(), { cpu: index }]]);
+          }
+        });
+
+        it("reads across midnight", async () => {
+          await clock.advance(86_400_000 - (clock.now() % 86_400_000) - 30 * stepMs);
+          const fromMs = clock.now();
+          const store = seriesStore(backend, clock);
+          for (let tick = 0; tick < 60; tick++) {
+            store.append(row(clock.now(), tick < 30 ? { cpu: tick } : { cpu: tick, memory: tick }));
+            await store.flush();
+            await clock.advance(stepMs);
+          }
+          const other = seriesStore(backend, clock, { node: "prod/node-2" });
+          const data = await other.read(all(fromMs, clock.now()));
+          assert.equal(data.timesMs.length, 60);
+          assert.deepEqual(data.columns.get("memory")?.slice(28, 32), [null, null, 30, 31]);
+        });
+      });
+    });
+});

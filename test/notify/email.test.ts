@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../src/base/clock.ts";
+import { deadline } from "../../src/base/every.ts";
+import type { AlertMessage, Outcome } from "../../src/core/delivery.ts";
+import { startSmtp, type Smtp, type SmtpOptions } from "../support/smtp.ts";
+import { makeTls, type TlsFiles } from "../support/tls.ts";
+import { message, openChannel, withHttp } from "./kit.ts";
+
+const password = "p4ss-w0rd-of-the-robot";
+const auth = { user: "alerts@example.com", pass: password };
+
+describe("e-mail", () => {
+  let files: TlsFiles;
+  let smtp: Smtp | undefined;
+  before(() => {
+    files = makeTls();
+  });
+  afterEach(async () => {
+    await smtp?.close();
+    smtp = undefined;
+  });
+
+  /** Sends messages through one channel to a server of the given kind. */
+  async function sendAll(
+    options: SmtpOptions,
+    settings: Record<string, unknown>,
+    {
+      of = [message()],
+      timeoutMs = 5_000,
+    }: { of?: readonly AlertMessage[]; timeoutMs?: number } = {},
+  ): Promise<{ outcomes: Outcome[]; server: Smtp }> {
+    const server = await startSmtp({ files, ...options });
+    smtp = server;
+    const outcomes = await withHttp(async (http) => {
+      const channel = openChannel(
+        {
+          type: "email",
+          smtp_server: server.host,
+          smtp_port: server.port,
+          to_emails: ["ops@example.com"],
+          ca: files.ca,
+          ...settings,
+        },
+        { http, clock: systemClock },
+      );
+      const results: Outcome[] = [];
+      for (const one of of) {
+        const limit = deadline(systemClock, timeoutMs);
+        results.push(await channel.send(one, limit.signal));
+        limit.clear();
+      }
+      await channel.close();
+      return results;
+    });
+    return { outcomes, server };
+  }
+
+  async function sendOne(
+    options: SmtpOptions,
+    settings: Record<string, unknown> = {},
+    more: { of?: readonly AlertMessage[]; timeoutMs?: number } = {},
+  ): Promise<{ outcome: Outcome; server: Smtp }> {
+    const { outcomes, server } = await sendAll(options, settings, more);
+    const [outcome] = outcomes;
+    assert.ok(outcome !== undefined);
+    return { outcome, server };
+  }
+
+  const login = { username: auth.user, password };
+
+  it("goes out over STARTTLS with a login, in text and HTML", async () => {
+    const { outcome, server } = await sendOne({ auth }, login);
+    assert.deepEqual(outcome, { outcome: "sent", code: "250" });
+    const [mail] = server.received;
+    assert.equal(mail?.encrypted, true);
+    assert.equal(mail?.user, auth.user);
+    assert.equal(mail?.from, auth.user);
+    assert.deepEqual(mail?.to, ["ops@example.com"]);
+    assert.equal(mail?.headers.get("subject"), "[CRITICAL] cpu 97.3 % on node-1");
+    assert.match(
+      mail?.parts.get("text/plain") ?? "",
+      /Condition: cpu > 80 %\nCurrent value: 97\.3 %/,
+    );
+    assert.match(mail?.parts.get("text/html") ?? "", /cpu &gt; 80 %/);
+  });
+
+  it("goes out over TLS from the first byte", async () => {
+    const { outcome, server } = await sendOne(
+      { auth, tls: "implicit" },
+      { ...login, tls: "implicit" },
+    );
+    assert.equal(outcome.outcome, "sent", JSON.stringify(outcome));
+    assert.equal(server.received[0]?.encrypted, true);
+  });
+
+  it("goes out in clear only when told so", async () => {
+    const { outcome, server } = await sendOne({ tls: "none" }, { tls: "none" });
+    assert.equal(outcome.outcome, "sent", JSON.stringify(outcome));
+    assert.equal(server.received[0]?.encrypted, false);
+  });
+
+  it("is not sent, nor is the password, when STARTTLS was stripped", async () => {
+    for (const tls of ["auto", "starttls"]) {
+      const { outcome, server } = await sendOne({ auth, tls: "stripped" }, { ...login, tls });
+      assert.equal(outcome.outcome, "retry");
+      assert.equal(outcome.code, "ETLS");
+      assert.match(JSON.stringify(outcome), /no TLS, so not sent/);
+      assert.deepEqual(server.received, []);
+      assert.match(server.wire(), /EHLO/);
+      for (const hidden of [
+        password,
+        Buffer.from(password).toString("base64"),
+        Buffer.from(`\0${auth.user}\0${password}`).toString("base64"),
+        "node-1",
+        "AUTH",
+        "MAIL FROM",
+      ])
+        assert.ok(!server.wire().includes(hidden), `${hidden} went out in clear`);
+      await server.close();
+    }
+  });
+
+  it("is not sent to a server with an unknown certificate", async () => {
+    const { outcome, server } = await sendOne({ auth }, { ...login, ca: makeTls().ca });
+    assert.equal(outcome.outcome, "retry");
+    assert.match(JSON.stringify(outcome), /certificate|signature/i);
+    assert.deepEqual(server.received, []);
+  });
+
+  it("is not sent to a server with an expired certificate", async () => {
+    const expired = makeTls({ expired: true });
+    for (const tls of ["starttls", "implicit"] as const) {
+      const { outcome, server } = await sendOne(
+        { auth, tls, files: expired },
+        { ...login, tls, ca: expired.ca },
+      );
+      assert.equal(outcome.outcome, "retry");
+      assert.match(JSON.stringify(outcome), /expired/);
+      assert.deepEqual(server.received, []);
+      await server.close();
+    }
+  });
+
+  it("is refused with a wrong password, which stays out of the reason", async () => {
+    const { outcome } = await sendOne({ auth }, { ...login, password: "another-password" });
+    assert.equal(outcome.outcome, "refused");
+    assert.equal(outcome.code, "535");
+    assert.ok(!JSON.stringify(outcome).includes("another-password"));
+  });
+
+  it("is tried again at a greylisting server and taken then, under the same Message-ID", async () => {
+    const one = message();
+    const { outcomes, server } = await sendAll({ greylist: 2 }, {}, { of: [one, one, one] });
+    assert.deepEqual(
+      outcomes.map(({ outcome }) => outcome),
+      ["retry", "retry", "sent"],
+    );
+    assert.equal(outcomes[0]?.code, "451");
+    assert.equal(server.received[0]?.headers.get("message-id"), `<${one.id}@localhost>`);
+  });
+
+  it("is refused by 5xx, be it about the recipient or the message", async () => {
+    const unknown = await sendOne({
+      recipients: { "ops@example.com": { code: 550, text: "5.1.1 no such user" } },
+    });
+    assert.equal(unknown.outcome.outcome, "refused");
+    assert.equal(unknown.outcome.code, "550");
+    await unknown.server.close();
+    const spam = await sendOne({ refuse: { code: 554, text: "5.7.1 looks like spam" } });
+    assert.equal(spam.outcome.outcome, "refused");
+    assert.match(JSON.stringify(spam.outcome), /looks like spam/);
+    await spam.server.close();
+    const full = await sendOne({ refuse: { code: 452, text: "4.2.2 mailbox full" } });
+    assert.equal(full.outcome.outcome, "retry");
+    assert.equal(full.outcome.code, "452");
+  });
+
+  it("is sent when one of three recipients is unknown, and names that one", async () => {
+    const { outcome, server } = await sendOne(
+      { recipients: { "gone@example.com": { code: 550, text: "no such user" } } },
+      { to_emails: ["a@example.com", "gone@example.com", "b@example.com"] },
+    );
+    assert.deepEqual(outcome, { outcome: "sent", code: "250, rejected: gone@example.com (550)" });
+    assert.deepEqual(server.received[0]?.to, ["a@example.com", "b@example.com"]);
+  });
+
+  for (const hang of ["connect", "data"] as const)
+    it(`gives up at the deadline when the server hangs at ${hang}`, async () => {
+      const beganMs = performance.now();
+      const { outcome } = await sendOne({ hang }, {}, { timeoutMs: 400 });
+      assert.equal(outcome.outcome, "retry");
+      assert.equal(outcome.code, "timeout");
+      assert.ok(performance.now() - beganMs < 3_000);
+    });
+
+  it("is the network's fault when nobody listens", async () => {
+    const gone = await startSmtp({ files });
+    await gone.close();
+    const { outcome } = await sendOne({}, { smtp_port: gone.port });
+    assert.equal(outcome.outcome, "retry");
+    assert.match(JSON.stringify(outcome), /ECONNREFUSED/);
+  });
+
+  it("threads every mail of an incident, and answers no holiday notice", async () => {
+    const { server } = await sendAll(
+      {},
+      { from: "TargetVPC <alerts@corp.example>" },
+      { of: [message(), message("resolved")] },
+    );
+    const [first, second] = server.received;
+    assert.equal(first?.from, "alerts@corp.example");
+    for (const mail of [first, second]) {
+      assert.equal(mail?.headers.get("references"), "<alert-inc-1@corp.example>");
+      assert.equal(mail?.headers.get("in-reply-to"), "<alert-inc-1@corp.example>");
+      assert.equal(mail?.headers.get("auto-submitted"), "auto-generated");
+    }
+    assert.notEqual(first?.headers.get("message-id"), second?.headers.get("message-id"));
+    assert.match(first?.headers.get("message-id") ?? "", /^<msg-\d+@corp\.example>$/);
+    assert.equal(first?.headers.get("x-priority"), "1");
+    assert.equal(second?.headers.get("x-priority"), undefined);
+  });
+
+  it("lets no text become a header or markup", async () => {
+    const evil = message("firing", {
+      id: "x>\r\nBcc: thief@example.com",
+      subject: {
+        message: '<script>alert("1")</script> & more',
+        labels: { mount: "/a\r\nBcc: thief@example.com" },
+        node: { cluster: "c", name: "n\r\nBcc: thief@example.com", ip: "" },
+        runbookUrl: 'https://x.example/"><b>',
+      },
+    });
+    const { outcome, server } = await sendOne(
+      {},
+      {},
+      { of: [{ ...evil, id: "m\r\nBcc: thief@example.com" }] },
+    );
+    assert.equal(outcome.outcome, "sent");
+    const [mail] = server.received;
+    assert.deepEqual(mail?.to, ["ops@example.com"]);
+    assert.equal(mail?.headers.get("bcc"), undefined);
+    assert.ok(!/^bcc:/im.test(mail?.raw.split("\r\n\r\n")[0] ?? ""));
+    const html = mail?.parts.get("text/html") ?? "";
+    assert.ok(
+      !html.includes("<script>") && html.includes("&lt;script&gt;alert(&quot;1&quot;)"),
+      html,
+    );
+    assert.ok(!html.includes("<b>"), html);
+  });
+
+  it("writes Chinese subjects and bodies that survive the way", async () => {
+    const { server } = await sendOne({}, { language: "zh-CN" });
+    const [mail] = server.received;
+    assert.equal(mail?.headers.get("subject"), "[严重] node-1 CPU 97.3 %");
+    assert.match(mail?.parts.get("text/plain") ?? "", /节点：prod\/node-1/);
+    assert.match(mail?.parts.get("text/html") ?? "", /lang="zh-CN"/);
+  });
+});

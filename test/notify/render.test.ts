@@ -1,0 +1,235 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { AlertMessage, Language } from "../../src/core/delivery.ts";
+import { formatDuration, formatValue, sparkline } from "../../src/notify/format.ts";
+import { fitRows, renderMessage } from "../../src/notify/render.ts";
+import { wordsOf } from "../../src/notify/words.ts";
+import { message, startMs } from "./kit.ts";
+
+/** A message as lines, for comparison with what is written down here. */
+function lines(of: AlertMessage, language: Language): string[] {
+  const { title, rows, links } = renderMessage(of, language);
+  return [
+    title,
+    ...rows.map(({ label, value }) => `${label} = ${value}`),
+    ...links.map(({ label, url }) => `${label} -> ${url}`),
+  ];
+}
+
+const firing = message(
+  "firing",
+  {
+    id: "inc/7",
+    subject: {
+      rule: "disk-full",
+      index: "disk",
+      labels: { mount: "/data" },
+      message: "Clean up /data",
+      runbookUrl: "https://wiki.example/disk",
+    },
+    threshold: 80,
+    value: 97.345,
+    peak: 97.345,
+  },
+  { recent: [80, 85, null, 97.3], publicUrl: "https://agent.example/" },
+);
+
+const resolved = message("resolved", {
+  status: "resolved",
+  value: 42.14,
+  peak: 99.9,
+  endedAtMs: startMs + 3_905_000,
+  flaps: 2,
+  level: "warning",
+});
+
+describe("rendering", () => {
+  it("tells in English what fires, where, since when and how it went", () => {
+    assert.deepEqual(lines(firing, "en"), [
+      "[CRITICAL] disk /data 97.3 % on node-1",
+      "Node = prod/node-1 (10.0.0.1)",
+      "Rule = disk-full",
+      "Condition = disk /data > 80 %",
+      "Current value = 97.3 %",
+      "Threshold = 80 %",
+      "Started = 2026-01-05T12:00:00Z",
+      "Trend = ▁▃·█",
+      "Message = Clean up /data",
+      "Runbook -> https://wiki.example/disk",
+      "Details -> https://agent.example/api/alerts/inc%2F7",
+    ]);
+  });
+
+  it("tells the same in Chinese", () => {
+    assert.deepEqual(lines(firing, "zh-CN"), [
+      "[严重] node-1 磁盘 /data 97.3 %",
+      "节点 = prod/node-1 (10.0.0.1)",
+      "规则 = disk-full",
+      "条件 = disk /data > 80 %",
+      "当前值 = 97.3 %",
+      "阈值 = 80 %",
+      "开始时间 = 2026-01-05T12:00:00Z",
+      "趋势 = ▁▃·█",
+      "说明 = Clean up /data",
+      "处理手册 -> https://wiki.example/disk",
+      "查看详情 -> https://agent.example/api/alerts/inc%2F7",
+    ]);
+  });
+
+  it("tells of a recovery its value, peak, duration and flaps", () => {
+    assert.deepEqual(lines(resolved, "en"), [
+      "[RESOLVED] cpu 42.1 % on node-1",
+      "Node = prod/node-1 (10.0.0.1)",
+      "Rule = cpu-high",
+      "Condition = cpu > 80 %",
+      "Recovered value = 42.1 %",
+      "Threshold = 80 %",
+      "Peak = 99.9 %",
+      "Started = 2026-01-05T12:00:00Z",
+      "Ended = 2026-01-05T13:05:05Z",
+      "Duration = 1 h 5 min",
+      "Fired again = 2",
+    ]);
+    const [title, ...rows] = lines(resolved, "zh-CN");
+    assert.equal(title, "[已恢复] node-1 CPU 42.1 %");
+    assert.ok(
+      rows.includes("恢复值 = 42.1 %") && rows.includes("持续时间 = 1 小时 5 分钟"),
+      rows.join("\n"),
+    );
+  });
+
+  it("does not call a value recovered that still breaches, as when a rule was removed", () => {
+    const removed = message("resolved", {
+      status: "resolved",
+      value: 97,
+      endedAtMs: startMs + 60_000,
+    });
+    assert.ok(lines(removed, "en").includes("Last value = 97 %"));
+  });
+
+  for (const [kind, en, zh] of [
+    ["escalated", "escalated", "级别升高"],
+    ["repeated", "still firing", "仍在告警"],
+    ["flapping", "flapping", "反复波动"],
+  ] as const)
+    it(`says that an alert is ${kind}`, () => {
+      assert.equal(
+        renderMessage(message(kind), "en").title,
+        `[CRITICAL] cpu 97.3 % on node-1 (${en})`,
+      );
+      assert.equal(renderMessage(message(kind), "zh-CN").title, `[严重] node-1 CPU 97.3 % (${zh})`);
+    });
+
+  it("says of a test that nothing is wrong", () => {
+    const { title, rows, tone } = renderMessage(message("test"), "en");
+    assert.equal(title, "[TEST] TargetVPC: test message from node-1");
+    assert.ok(rows.some(({ value }) => value.includes("nothing is wrong")));
+    assert.equal(tone, "info");
+  });
+
+  it("has a tone for each level and for recovery", () => {
+    for (const level of ["info", "warning", "critical"] as const)
+      assert.equal(renderMessage(message("firing", { level }), "en").tone, level);
+    assert.equal(renderMessage(resolved, "en").tone, "resolved");
+  });
+
+  it("leaves out the condition of an alert without an operator", () => {
+    const foreign = lines(message("firing", { subject: { operator: null } }), "en");
+    assert.ok(!foreign.some((line) => line.startsWith("Condition")));
+    assert.ok(foreign.includes("Threshold = 80 %"));
+  });
+
+  it("keeps titles on one line and short, whatever names say", () => {
+    const { title } = renderMessage(
+      message("firing", {
+        subject: {
+          labels: { a: "x\r\nBcc: y\u2028z" },
+          node: { cluster: "c", name: "n".repeat(900), ip: "" },
+        },
+      }),
+      "en",
+    );
+    assert.ok(!/[\r\n\u2028]/.test(title));
+    assert.ok(Buffer.byteLength(title) <= 300);
+  });
+
+  it("links to nothing that is not a web address", () => {
+    for (const runbookUrl of [
+      "javascript:alert(1)",
+      "not a url",
+      "https://x.example/ a",
+      `https://x.example/${"a".repeat(3_000)}`,
+    ])
+      assert.deepEqual(
+        renderMessage(message("firing", { subject: { runbookUrl } }), "en").links,
+        [],
+        runbookUrl.slice(0, 30),
+      );
+  });
+});
+
+describe("values", () => {
+  const cases: readonly [value: number, unit: string, text: string][] = [
+    [97.345, "%", "97.3 %"],
+    [80, "%", "80 %"],
+    [0.04, "%", "0.04 %"],
+    [0, "%", "0 %"],
+    [4.256, "", "4.26"],
+    [-12.5, "°C", "-12.5 °C"],
+    [0.001234, "s", "0.0012 s"],
+    [512, "B/s", "512 B/s"],
+    [12_500_000, "B/s", "12.5 MB/s"],
+    [999_960, "B/s", "1 MB/s"],
+    [3.2e15, "B", "3.2 PB"],
+  ];
+  for (const [value, unit, text] of cases)
+    it(`${value} ${unit} is shown as ${text}`, () => assert.equal(formatValue(value, unit), text));
+
+  it("time spans have their two biggest units", () => {
+    const { units } = wordsOf("en");
+    assert.equal(formatDuration(0, units), "0 s");
+    assert.equal(formatDuration(45_400, units), "45 s");
+    assert.equal(formatDuration(3_600_000, units), "1 h");
+    assert.equal(formatDuration(90_061_000, units), "1 d 1 h");
+    assert.equal(formatDuration(-5, units), "0 s");
+  });
+
+  it("a sparkline needs three values, marks gaps and is never wider than a line", () => {
+    assert.equal(sparkline([]), null);
+    assert.equal(sparkline([1, null, 2]), null);
+    assert.equal(sparkline([1, 2, 3]), "▁▅█");
+    assert.equal(sparkline([5, 5, 5]), "▁▁▁");
+    fc.assert(
+      fc.property(
+        fc.array(fc.option(fc.double({ noNaN: true, min: -1e6, max: 1e6 })), { maxLength: 400 }),
+        (values) => {
+          const line = sparkline(values);
+          if (line !== null) assert.match(line, /^[▁▂▃▄▅▆▇█·]{1,30}$/);
+        },
+      ),
+    );
+  });
+});
+
+describe("fitting a message into a number of bytes", () => {
+  it("always fits, says so, and leaves short messages alone", () => {
+    const part = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 3_000 }),
+      fc.string({ maxLength: 400 }).map((text) => text.repeat(60)),
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 6 }), (values) => {
+        const rendered = {
+          ...renderMessage(message(), "zh-CN"),
+          rows: values.map((value) => ({ label: "x", value })),
+        };
+        const build = (rows: readonly object[]): string => JSON.stringify({ rows });
+        const body = fitRows(rendered, 4_000, build);
+        assert.ok(Buffer.byteLength(body) <= 4_000);
+        const whole = build(rendered.rows);
+        if (Buffer.byteLength(whole) <= 4_000) assert.equal(body, whole);
+        else assert.ok(body.includes("（已截断）"));
+      }),
+    );
+  });
+});

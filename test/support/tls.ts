@@ -1,0 +1,96 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+export interface TlsFiles {
+  /** The authority's certificate, PEM. */
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+const subjects = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1";
+const keyArguments = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+
+/**
+ * Makes an authority and a certificate of its for localhost and 127.0.0.1, with the `openssl` command. `expired`: it
+ * was valid for one day, years ago.
+ */
+export function makeTls(options: { expired?: boolean } = {}): TlsFiles {
+  const dir = mkdtempSync(path.join(tmpdir(), "targetvpc-tls-"));
+  const file = (name: string): string => path.join(dir, name);
+  const openssl = (args: string[]): void => {
+    execFileSync("openssl", args, { stdio: "pipe" });
+  };
+  try {
+    openssl([
+      "req",
+      "-x509",
+      ...keyArguments,
+      "-days",
+      "2",
+      "-subj",
+      "/CN=Test Authority",
+      "-keyout",
+      file("ca.key"),
+      "-out",
+      file("ca.pem"),
+    ]);
+    openssl([
+      "req",
+      "-new",
+      ...keyArguments,
+      "-subj",
+      "/CN=localhost",
+      "-addext",
+      subjects,
+      "-keyout",
+      file("server.key"),
+      "-out",
+      file("server.csr"),
+    ]);
+    const dates =
+      options.expired === true
+        ? ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"]
+        : ["-days", "2"];
+    writeFileSync(file("index.txt"), "");
+    writeFileSync(
+      file("ca.cnf"),
+      [
+        "[ca]",
+        "default_ca=this",
+        "[this]",
+        `database=${file("index.txt")}`,
+        `new_certs_dir=${dir}`,
+        "rand_serial=yes",
+        "default_md=sha256",
+        "policy=any",
+        "copy_extensions=copy",
+        "[any]",
+        "commonName=supplied",
+        "",
+      ].join("\n"),
+    );
+    openssl([
+      "ca",
+      "-batch",
+      "-config",
+      file("ca.cnf"),
+      "-cert",
+      file("ca.pem"),
+      "-keyfile",
+      file("ca.key"),
+      "-in",
+      file("server.csr"),
+      "-out",
+      file("server.pem"),
+      "-notext",
+      ...dates,
+    ]);
+    const text = (name: string): string => readFileSync(file(name), "utf8");
+    return { ca: text("ca.pem"), cert: text("server.pem"), key: text("server.key") };
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
