@@ -32,6 +32,8 @@ export interface Backend {
   start(): void;
   stop(): Promise<void>;
   status(): ComponentStatus;
+  /** Another number after each (re)connection: what was known of the contents may be outdated. */
+  epoch(): number;
 
   /** The blobs of some blocks of a day, null where there is none, in the order asked. */
   readBlocks(
@@ -43,6 +45,12 @@ export interface Backend {
   writeBlocks(
     node: string,
     writes: readonly BlockWrite[],
+    expireAt: (day: number) => number,
+  ): Promise<void>;
+  /** Sets anew when the blocks of some days expire, after the retention has changed. */
+  expireDays(
+    node: string,
+    days: readonly number[],
     expireAt: (day: number) => number,
   ): Promise<void>;
   /** The day's schemas by number, as JSON texts. */

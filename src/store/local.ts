@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename, unlink } from "node:fs/promises";
 import path from "node:path";
 import { errorText } from "../core/errors.ts";
-import type { Log } from "../core/ports.ts";
+import type { Clock, Log } from "../core/ports.ts";
 
 /** Small files beside the agent: what must survive a restart without Redis. */
 export interface LocalFiles {
@@ -14,6 +14,8 @@ export interface LocalFiles {
 /** A directory that only its owner reads: channel settings in it hold secrets. */
 const ownerOnly = 0o700;
 const ownerOnlyFile = 0o600;
+/** A directory on a dead mount must not keep the agent from starting. */
+const readDeadlineMs = 2_000;
 
 async function replace(file: string, text: string): Promise<void> {
   const next = `${file}.${process.pid}.new`;
@@ -32,15 +34,33 @@ async function replace(file: string, text: string): Promise<void> {
   }
 }
 
-function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+/**
+ * Makes a directory and what is above it. Not by `recursive: true`: below /proc, where nothing can be made, that spins
+ * in the thread pool for ever.
+ */
+async function ensureDirectory(dir: string): Promise<void> {
+  try {
+    await mkdir(dir, { mode: ownerOnly });
+  } catch (cause) {
+    if (hasCode(cause, "EEXIST")) return;
+    if (!hasCode(cause, "ENOENT") || path.dirname(dir) === dir) throw cause;
+    await ensureDirectory(path.dirname(dir));
+    await mkdir(dir, { mode: ownerOnly });
+  }
+}
+
+function hasCode(cause: unknown, code: string): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === code;
 }
 
 /**
  * Files in a directory that is made when needed. One warning when writing begins to fail, one line when it works
  * again; the agent goes on in memory in between.
  */
-export function createLocalFiles(dir: string, log: Log): LocalFiles {
+export function createLocalFiles(
+  dir: string,
+  { log, clock }: { log: Log; clock: Clock },
+): LocalFiles {
   const queues = new Map<string, Promise<void>>();
   const latest = new Map<string, string>();
   let failing = false;
@@ -49,7 +69,7 @@ export function createLocalFiles(dir: string, log: Log): LocalFiles {
     if (text === undefined) return;
     latest.delete(name);
     try {
-      await mkdir(dir, { recursive: true, mode: ownerOnly });
+      await ensureDirectory(dir);
       await replace(path.join(dir, name), text);
       if (failing) log.info("storage.dir writable again", { dir });
       failing = false;
@@ -61,12 +81,18 @@ export function createLocalFiles(dir: string, log: Log): LocalFiles {
   };
   return {
     read: async (name) => {
+      const enough = new AbortController();
+      const late = clock.sleep(readDeadlineMs, enough.signal).then(() => null);
       try {
-        return await readFile(path.join(dir, name), "utf8");
+        const text = await Promise.race([readFile(path.join(dir, name), "utf8"), late]);
+        if (text === null) log.warn("local file unreadable", { file: name, cause: "no answer" });
+        return text;
       } catch (cause) {
-        if (!isMissing(cause))
+        if (!hasCode(cause, "ENOENT"))
           log.warn("local file unreadable", { file: name, cause: errorText(cause) });
         return null;
+      } finally {
+        enough.abort();
       }
     },
     write: async (name, text) => {

@@ -12,8 +12,8 @@ interface Stamped {
 const stamped = v.object({ atMs: v.number(), value: v.nullable(v.string()) });
 const savedFile = v.record(v.string(), stamped);
 
-/** How long an alert may wait for the shared store before it goes on with the local file alone. */
-const remotePatienceMs = 250;
+/** How long an alert may wait for its state to be saved in both places; a place that hangs is not waited for. */
+const patienceMs = 250;
 /** Deletions are remembered this long, for a shared store that was away meanwhile. */
 const keepDeletedMs = 7 * 86_400_000;
 
@@ -33,6 +33,8 @@ export class States {
   readonly #deps: StatesDeps;
   #entries = new Map<string, Stamped>();
   #unsent = new Map<string, string | null>();
+  #sending: Promise<void> | null = null;
+  #again = false;
 
   constructor(deps: StatesDeps) {
     this.#deps = deps;
@@ -68,9 +70,23 @@ export class States {
     };
   }
 
-  /** Sends what the shared store has not got yet; never rejects. */
+  /** Sends what the shared store has not got yet; never rejects. One sending at a time. */
   async flush(): Promise<void> {
-    if (this.#unsent.size === 0) return;
+    this.#again = true;
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = null;
+    });
+    await this.#sending;
+  }
+
+  async #sendAll(): Promise<void> {
+    while (this.#again && this.#unsent.size > 0) {
+      this.#again = false;
+      await this.#send();
+    }
+  }
+
+  async #send(): Promise<void> {
     const changes = this.#unsent;
     this.#unsent = new Map();
     try {
@@ -90,11 +106,10 @@ export class States {
     for (const [key, entry] of this.#entries)
       if (entry.value === null && atMs - entry.atMs > keepDeletedMs) this.#entries.delete(key);
     const enough = new AbortController();
-    const patience = this.#deps.clock.sleep(remotePatienceMs, enough.signal);
-    await Promise.all([
-      this.#deps.local.write(this.#deps.file, JSON.stringify(Object.fromEntries(this.#entries))),
-      Promise.race([this.flush(), patience]).finally(() => enough.abort()),
-    ]);
+    const text = JSON.stringify(Object.fromEntries(this.#entries));
+    const both = Promise.all([this.#deps.local.write(this.#deps.file, text), this.flush()]);
+    await Promise.race([both, this.#deps.clock.sleep(patienceMs, enough.signal)]);
+    enough.abort();
   }
 
   async #loadLocal(): Promise<ReadonlyMap<string, Stamped>> {
@@ -120,7 +135,7 @@ export class States {
         else this.#deps.log.warn("alert state unreadable in the store", { alert: key });
       }
     } catch (cause) {
-      this.#deps.log.warn("alert states not read from the store", { cause: errorText(cause) });
+      this.#deps.log.info("alert states not read from the store", { cause: errorText(cause) });
     }
     return found;
   }

@@ -7,6 +7,7 @@ import type { StatePort } from "../../src/core/ports.ts";
 import { createLocalFiles } from "../../src/store/local.ts";
 import { createMemoryBackend } from "../../src/store/memory/index.ts";
 import { States } from "../../src/store/states.ts";
+import { systemClock } from "../../src/base/clock.ts";
 import { ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 
@@ -36,7 +37,7 @@ describe("alert states in two places", () => {
     const { log } = recordLog();
     const states = new States({
       remote: reachable(remote),
-      local: createLocalFiles(where, log),
+      local: createLocalFiles(where, { log, clock: systemClock }),
       file: "states.json",
       clock,
       log,
@@ -103,7 +104,7 @@ describe("alert states in two places", () => {
   it("do not hold up an alert for a shared store that hangs", async () => {
     const states = new States({
       remote: { load: () => remote.load(), save: () => new Promise(() => undefined) },
-      local: createLocalFiles(dir, recordLog().log),
+      local: createLocalFiles(dir, { log: recordLog().log, clock: systemClock }),
       file: "states.json",
       clock,
       log: recordLog().log,
@@ -119,7 +120,7 @@ describe("alert states in two places", () => {
     const { log, of } = recordLog();
     const states = new States({
       remote,
-      local: createLocalFiles(dir, log),
+      local: createLocalFiles(dir, { log, clock: systemClock }),
       file: "states.json",
       clock,
       log,
@@ -144,7 +145,7 @@ describe("local files", () => {
     const { log, of } = recordLog();
     const blocked = path.join(dir, "state");
     await writeFile(blocked, "a file where a directory should be");
-    const files = createLocalFiles(blocked, log);
+    const files = createLocalFiles(blocked, { log, clock: systemClock });
     await files.write("a", "1");
     await files.write("a", "2");
     assert.deepEqual(of("warn"), ["storage.dir not writable; going on in memory"]);
@@ -158,7 +159,7 @@ describe("local files", () => {
 
   it("keep the last of many writes at once, whole", async () => {
     const dir = await mkdtemp(path.join(os.tmpdir(), "local-"));
-    const files = createLocalFiles(dir, recordLog().log);
+    const files = createLocalFiles(dir, { log: recordLog().log, clock: systemClock });
     await Promise.all(
       Array.from({ length: 50 }, (_, at) => files.write("a", String(at).repeat(1_000))),
     );

@@ -1,0 +1,201 @@
+import { AgentError } from "../core/errors.ts";
+import type { Clock, Log } from "../core/ports.ts";
+import { encodeUnder, mergeEncoded, schemaOf } from "./block.ts";
+import { blockHeader, blockVersion } from "./codec.ts";
+import type { Backend, BlockWrite } from "./contract.ts";
+import { type Head, type Held, isDirty, rowsOf } from "./head.ts";
+import { type DaySchemas, type SchemaBook, schemaNumbered } from "./schema-book.ts";
+import type { SchemaWriter } from "./schema-writer.ts";
+import { blockMs, blockNumber, dayMs, dayOf } from "./slots.ts";
+import type { Unreadable } from "./unreadable.ts";
+
+/** Blocks a flush sends at most, so that the backlog of an outage goes out in bites of some 150 kB. */
+const maxBlocksPerFlush = 64;
+
+/** A quarter into the next block the closed one is sent once more: a failover may have lost its last rows. */
+const resendAfterMs = blockMs + blockMs / 4;
+
+export interface FlushDeps {
+  readonly backend: Backend;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly head: Head;
+  readonly book: SchemaBook;
+  readonly schemas: SchemaWriter;
+  readonly unreadable: Unreadable;
+  readonly retentionDays: () => number;
+  readonly expireAt: (day: number) => number;
+}
+
+/** Brings the head to the backend. */
+export interface Flusher {
+  /** One round; never rejects. */
+  flush(): Promise<void>;
+}
+
+/** Who takes part in one round: the blocks of one day. */
+interface DayBatch {
+  readonly day: number;
+  readonly held: readonly Held[];
+}
+
+/** Dirty blocks by day, oldest first. */
+function dirtyByDay(head: Head): readonly DayBatch[] {
+  const days = Map.groupBy(head.all().filter(isDirty), ({ startMs }) => dayOf(startMs));
+  return [...days].map(([day, held]) => ({ day, held }));
+}
+
+/** Joins the rows the backend has of a block with ours; what cannot be read is noted. */
+function createMerge({ backend, node, book, unreadable }: FlushDeps) {
+  const mergeOne = (held: Held, blob: Uint8Array, schemas: DaySchemas): void => {
+    const place = { node, day: dayOf(held.startMs), block: blockNumber(held.startMs) };
+    try {
+      const { version, schema } = blockHeader(blob);
+      if (version > blockVersion) {
+        held.blocked = true;
+        unreadable.note(place, `version ${version} is newer than this agent; left alone`);
+      } else mergeEncoded(rowsOf(held), blob, schemaNumbered(schemas, schema));
+    } catch (cause) {
+      if (!(cause instanceof AgentError && cause.code === "BLOCK_INVALID")) throw cause;
+      unreadable.note(place, cause);
+    }
+  };
+  /** The first write of a block by this process: also after it was dropped from memory. */
+  return async (day: number, fresh: readonly Held[]): Promise<void> => {
+    if (fresh.length === 0) return;
+    const numbers = fresh.map(({ startMs }) => blockNumber(startMs));
+    const blobs = await backend.readBlocks(node, day, numbers);
+    const schemas = await book.of(node, day, true);
+    for (const [index, held] of fresh.entries()) {
+      const blob = blobs[index] ?? null;
+      if (blob !== null) mergeOne(held, blob, schemas);
+      held.merged = true;
+    }
+  };
+}
+
+/** Sends some blocks of a day in one go. */
+function createSend(deps: FlushDeps) {
+  const { backend, node, clock, schemas, expireAt } = deps;
+  const merge = createMerge(deps);
+  const encode = async (day: number, held: Held): Promise<BlockWrite | null> => {
+    const block = rowsOf(held);
+    const choice = await schemas.forBlock(day, schemaOf(block));
+    // A row may have come in between; with another step the block waits for the next round.
+    if (choice === null || choice.schema.stepMs !== block.stepMs) return null;
+    const blob = encodeUnder(block, choice.number, choice.schema);
+    return { day, block: blockNumber(held.startMs), blob };
+  };
+  return async ({ day, held }: DayBatch): Promise<void> => {
+    await merge(
+      day,
+      held.filter(({ merged }) => !merged),
+    );
+    const sent: { held: Held; changes: number; write: BlockWrite }[] = [];
+    for (const one of held.filter(isDirty)) {
+      const { changes } = one;
+      const write = await encode(day, one);
+      if (write !== null) sent.push({ held: one, changes, write });
+    }
+    if (sent.length === 0) return;
+    const nowMs = clock.now();
+    await backend.writeBlocks(
+      node,
+      sent.map(({ write }) => write),
+      expireAt,
+    );
+    for (const { held, changes } of sent) {
+      held.sentChanges = changes;
+      held.resent ||= nowMs >= held.startMs + resendAfterMs;
+    }
+  };
+}
+
+/** Says once that the backend refuses, and once that it takes again; when it is away, the backend itself says so. */
+function createReport({ backend, log }: FlushDeps) {
+  let refused = false;
+  return (cause: unknown): void => {
+    if (cause === null) {
+      if (refused) log.info("series stored again");
+      refused = false;
+    } else if (!refused && backend.status().status === "ok") {
+      refused = true;
+      log.warn("series not stored", { cause });
+    }
+  };
+}
+
+/** Gives the days before today the expiry of a changed retention. */
+function createRetention({ backend, node, clock, retentionDays, expireAt }: FlushDeps) {
+  let appliedDays: number | null = null;
+  return async (): Promise<void> => {
+    const days = retentionDays();
+    if (days === appliedDays) return;
+    const today = dayOf(clock.now());
+    const back = Math.max(days, appliedDays ?? 0);
+    const past = Array.from({ length: back }, (_, index) => today - back + index);
+    await backend.expireDays(node, past, expireAt);
+    appliedDays = days;
+  };
+}
+
+/** Makes the head ready for a round: what is due is dirty, what may have changed at the backend is merged again. */
+function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
+  let epoch = backend.epoch();
+  return (): void => {
+    const nowMs = clock.now();
+    head.tidy(nowMs, retentionDays() * dayMs);
+    const reconnected = backend.epoch() !== epoch;
+    epoch = backend.epoch();
+    for (const held of head.all()) {
+      if (reconnected) held.merged = false;
+      if (!held.resent && held.sentChanges >= 0 && nowMs >= held.startMs + resendAfterMs)
+        held.sentChanges = -1;
+    }
+  };
+}
+
+/** The way of the head to the backend: the open block whole each time, oldest first, again until it is there. */
+export function createFlusher(deps: FlushDeps): Flusher {
+  const prepare = createPrepare(deps);
+  const send = createSend(deps);
+  const applyRetention = createRetention(deps);
+  const report = createReport(deps);
+  /** The cause of the first failure, or null. A day that is refused does not hold up the others. */
+  const sendAll = async (): Promise<unknown> => {
+    let room = maxBlocksPerFlush;
+    let failure: unknown = null;
+    for (const { day, held } of dirtyByDay(deps.head)) {
+      const batch = held.slice(0, room);
+      if (batch.length === 0) break;
+      try {
+        await send({ day, held: batch });
+        room -= batch.length;
+      } catch (cause) {
+        failure ??= cause;
+        if (deps.backend.status().status !== "ok") break;
+      }
+    }
+    return failure;
+  };
+  const round = async (): Promise<void> => {
+    try {
+      prepare();
+      const failure = await sendAll();
+      if (failure === null) await applyRetention();
+      report(failure);
+    } catch (cause) {
+      report(cause);
+    }
+  };
+  let running: Promise<void> | null = null;
+  return {
+    flush: () => {
+      running ??= round().finally(() => {
+        running = null;
+      });
+      return running;
+    },
+  };
+}

@@ -1,0 +1,39 @@
+import type { Backend } from "../contract.ts";
+import { createMemoryOutbox } from "../memory/outbox.ts";
+import type { BackendDeps, BackendPlugin } from "../plugin.ts";
+import { createRedisBlocks } from "./blocks.ts";
+import { createConnection } from "./connection.ts";
+import { createJsonReader } from "./garbled.ts";
+import { createRedisHashes } from "./hashes.ts";
+import { createKeys } from "./keys.ts";
+import { createRedisNodes } from "./nodes.ts";
+import { createRedisReceipts } from "./receipts.ts";
+import { redisTarget, type RedisSettings } from "./settings.ts";
+
+/** A backend in a Redis 6.2+ or Valkey that the fleet shares. Throws CONFIG_INVALID when a setting is wrong. */
+export function createRedisBackend(
+  settings: RedisSettings,
+  { clock, log, retentionDays }: BackendDeps,
+): Backend {
+  const connection = createConnection(redisTarget(settings), { clock, log });
+  const keys = createKeys(settings.prefix);
+  const deps = { connection, keys, clock, readJson: createJsonReader(log), retentionDays };
+  return {
+    name: "redis",
+    start: () => connection.start(),
+    stop: () => connection.stop(),
+    status: () => connection.status(),
+    epoch: () => connection.epoch(),
+    ...createRedisBlocks(connection, keys),
+    ...createRedisNodes(deps),
+    ...createRedisHashes(deps),
+    receipts: createRedisReceipts(deps),
+    outbox: createMemoryOutbox(),
+  };
+}
+
+export const redis = {
+  name: "redis",
+  doc: "In a Redis or Valkey that all nodes share",
+  create: ({ redis: settings }, deps) => createRedisBackend(settings, deps),
+} as const satisfies BackendPlugin;

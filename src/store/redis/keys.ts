@@ -1,0 +1,38 @@
+/** Every key the agent uses in Redis. */
+export interface Keys {
+  /** HASH: blocks (`0`–`143`) and schemas (`s<number>`) of a node and day. */
+  blocks(node: string, day: number): string;
+  /** ZSET: nodes by when they were last seen. */
+  readonly nodes: string;
+  /** HASH: what each node said of itself. */
+  readonly nodeInfos: string;
+  /** HASH: alert states of a node. */
+  states(node: string): string;
+  /** HASH: small documents of a node by kind. */
+  documents(node: string): string;
+  /** ZSET: channels by when they last had a receipt. */
+  readonly channels: string;
+  /** ZSET: ids of a channel's receipts by the time of their message. */
+  receiptIds(channel: string): string;
+  /** HASH: a channel's receipts by id; in the same slot as their ids. */
+  receipts(channel: string): string;
+}
+
+/** Nothing in a name can end the tag in braces that keeps a node's keys in one slot of a cluster. */
+export function escapeName(name: string): string {
+  return encodeURIComponent(name.toWellFormed()).replaceAll("%2F", "/");
+}
+
+export function createKeys(prefix: string): Keys {
+  const tag = (name: string): string => `{${escapeName(name)}}`;
+  return {
+    blocks: (node, day) => `${prefix}:m:${tag(node)}:${day}`,
+    nodes: `${prefix}:nodes`,
+    nodeInfos: `${prefix}:nodes:info`,
+    states: (node) => `${prefix}:a:${tag(node)}`,
+    documents: (node) => `${prefix}:c:${tag(node)}`,
+    channels: `${prefix}:r`,
+    receiptIds: (channel) => `${prefix}:r:${tag(channel)}`,
+    receipts: (channel) => `${prefix}:r:${tag(channel)}:d`,
+  };
+}

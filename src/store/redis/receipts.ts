@@ -1,0 +1,117 @@
+import * as v from "valibot";
+import type { Receipt, ReceiptPort } from "../../core/delivery.ts";
+import { newestFirst } from "../memory/receipts.ts";
+import { dayMs } from "../slots.ts";
+import { createHourly } from "./hourly.ts";
+import { retentionSeconds, type SmallDeps } from "./nodes.ts";
+import { countReply, namesReply, textsReply } from "./replies.ts";
+
+/** Some 400 bytes each: what a channel may take of Redis is 400 kB. */
+const receiptsPerChannel = 1_000;
+
+/** Channels whose receipts are kept. */
+const maxChannels = 1_000;
+
+const nullableText = v.nullable(v.string());
+
+const receiptSchema: v.GenericSchema<unknown, Receipt> = v.object({
+  id: v.string(),
+  alert: v.string(),
+  channel: v.string(),
+  type: v.string(),
+  kind: v.picklist(["firing", "escalated", "repeated", "flapping", "resolved", "test"]),
+  outcome: v.picklist(["pending", "sent", "retrying", "refused", "dead"]),
+  attempts: v.number(),
+  code: nullableText,
+  message: nullableText,
+  digest: nullableText,
+  createdAtMs: v.number(),
+  settledAtMs: v.nullable(v.number()),
+});
+
+/** Notes that a channel has receipts, so that a list of all finds it. */
+function createChannels({ connection, keys, clock, retentionDays }: SmallDeps) {
+  const hourly = createHourly(clock, connection);
+  return {
+    note: async (channel: string): Promise<void> => {
+      if (!hourly.due(channel)) return;
+      const oldestMs = clock.now() - retentionDays() * dayMs;
+      await connection.run([
+        ["zadd", keys.channels, clock.now(), channel],
+        ["zremrangebyscore", keys.channels, "-inf", `(${oldestMs}`],
+        ["zremrangebyrank", keys.channels, 0, -maxChannels - 1],
+        ["expire", keys.channels, retentionSeconds(retentionDays)],
+      ]);
+      hourly.done(channel);
+    },
+    names: async (): Promise<readonly string[]> => {
+      const [reply] = await connection.run([["zrevrange", keys.channels, 0, maxChannels - 1]]);
+      return namesReply(reply);
+    },
+  };
+}
+
+/** The receipts of one channel. */
+function createEntries({ connection, keys, readJson, retentionDays }: SmallDeps) {
+  const dropOldest = async (channel: string, count: number): Promise<void> => {
+    const ids = keys.receiptIds(channel);
+    const [reply] = await connection.run([["zrange", ids, 0, count - 1]]);
+    const oldest = namesReply(reply);
+    if (oldest.length === 0) return;
+    // Ids last: after an interruption the next one finds them again.
+    await connection.run([
+      ["hdel", keys.receipts(channel), ...oldest],
+      ["zrem", ids, ...oldest],
+    ]);
+  };
+  return {
+    put: async (receipt: Receipt): Promise<void> => {
+      const { channel, id, createdAtMs } = receipt;
+      const ids = keys.receiptIds(channel);
+      const entries = keys.receipts(channel);
+      const seconds = retentionSeconds(retentionDays);
+      const replies = await connection.run([
+        ["hset", entries, id, JSON.stringify(receipt)],
+        ["zadd", ids, createdAtMs, id],
+        ["expire", entries, seconds],
+        ["expire", ids, seconds],
+        ["zcard", ids],
+      ]);
+      const excess = countReply(replies.at(-1)) - receiptsPerChannel;
+      if (excess > 0) await dropOldest(channel, excess);
+    },
+    list: async (channel: string, count: number): Promise<readonly Receipt[]> => {
+      const [reply] = await connection.run([["zrevrange", keys.receiptIds(channel), 0, count - 1]]);
+      const ids = namesReply(reply);
+      if (ids.length === 0) return [];
+      const [entries] = await connection.run([["hmget", keys.receipts(channel), ...ids]]);
+      return textsReply(entries).flatMap((text) => {
+        const receipt = text === null ? null : readJson(receiptSchema, text, "receipt");
+        return receipt === null ? [] : [receipt];
+      });
+    },
+  };
+}
+
+/** Receipts of the whole fleet: by channel, ids in the order of time, the receipts beside them. */
+export function createRedisReceipts(deps: SmallDeps): ReceiptPort {
+  const channels = createChannels(deps);
+  const entries = createEntries(deps);
+  return {
+    put: async (receipt) => {
+      await entries.put(receipt);
+      await channels.note(receipt.channel);
+    },
+    list: async ({ channel, alert, limit }) => {
+      if (limit <= 0) return [];
+      const names = channel === undefined ? await channels.names() : [channel];
+      const count = alert === undefined ? Math.min(limit, receiptsPerChannel) : receiptsPerChannel;
+      const lists = await Promise.all(names.map((name) => entries.list(name, count)));
+      return lists
+        .flat()
+        .filter((receipt) => alert === undefined || receipt.alert === alert)
+        .sort(newestFirst)
+        .slice(0, limit);
+    },
+  };
+}

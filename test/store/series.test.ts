@@ -1,0 +1,498 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseSelector } from "../../src/core/series.ts";
+import { encodeBlock } from "../../src/store/codec.ts";
+import type { SeriesData, SeriesStore } from "../../src/store/contract.ts";
+import { createHead } from "../../src/store/head.ts";
+import { createMemoryBackend } from "../../src/store/memory/index.ts";
+import { expirySeconds } from "../../src/store/series.ts";
+import { blockNumber, dayOf } from "../../src/store/slots.ts";
+import { ManualClock } from "../support/clock.ts";
+import { recordLog } from "../support/log.ts";
+import { row, rowsOf, seriesStore } from "../support/store.ts";
+
+const node = "prod/node-1";
+const stepMs = 10_000;
+const startMs = Date.UTC(2026, 0, 5, 12, 0, 0);
+
+describe("series store", () => {
+  let clock: ManualClock;
+  let backend: ReturnType<typeof createMemoryBackend>;
+
+  const read = (
+    store: SeriesStore,
+    from: number,
+    to: number,
+    ...series: string[]
+  ): Promise<SeriesData> =>
+    store.read({ node, selectors: series.map(parseSelector), fromMs: from, toMs: to });
+
+  /** Appends a row at each slot as time passes, flushing each. */
+  const run = async (
+    store: SeriesStore,
+    ticks: number,
+    values: (tick: number) => Record<string, number | null>,
+  ): Promise<void> => {
+    for (let tick = 0; tick < ticks; tick++) {
+      store.append(row(clock.now(), values(tick)));
+      await store.flush();
+      await clock.advance(stepMs);
+    }
+  };
+
+  beforeEach(() => {
+    clock = new ManualClock(startMs);
+    backend = createMemoryBackend({ clock });
+  });
+
+  it("gives back what was appended, rounded to the decimals of its index", async () => {
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs, { cpu: 12.34, memory: null, net_receive: 1_234.5 }));
+    store.append(row(startMs + stepMs, { cpu: 99.96 }));
+    assert.deepEqual(
+      rowsOf(await read(store, startMs, startMs + stepMs, "cpu", "memory", "net_receive")),
+      [
+        [startMs, { cpu: 12.3, net_receive: 1_235 }],
+        [startMs + stepMs, { cpu: 100, net_receive: null }],
+      ],
+    );
+  });
+
+  it("reads the same from memory, from the backend and from another store", async () => {
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs, { cpu: 12.34, 'disk{mount="/"}': 50.55 }));
+    const before = await read(store, startMs, startMs, "cpu", "disk{*}");
+    await store.flush();
+    assert.deepEqual(await read(store, startMs, startMs, "cpu", "disk{*}"), before);
+    const other = seriesStore(backend, clock, { node: "prod/node-2" });
+    assert.deepEqual(await read(other, startMs, startMs, "cpu", "disk{*}"), before);
+  });
+
+  it("leaves a gap where nothing was sampled and null where a value is missing", async () => {
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs, { cpu: 1 }));
+    store.append(row(startMs + 3 * stepMs, { cpu: null }));
+    store.append(row(startMs + 4 * stepMs, { cpu: 2 }));
+    const data = await read(store, startMs, startMs + 600_000, "cpu");
+    assert.deepEqual(data.timesMs, [startMs, startMs + 3 * stepMs, startMs + 4 * stepMs]);
+    assert.deepEqual(data.columns.get("cpu"), [1, null, 2]);
+  });
+
+  it("gives no column for a series that is nowhere in the range", async () => {
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs, { cpu: 1, 'disk{mount="/"}': 2, 'disk{mount="/data"}': 3 }));
+    const asked = ["temperature", "cpu", 'disk{mount="/tmp"}', 'disk{mount="/data"}'];
+    const data = await read(store, startMs, startMs, ...asked);
+    assert.deepEqual([...data.columns.keys()].sort(), ["cpu", 'disk{mount="/data"}']);
+    const all = await read(store, startMs, startMs, "disk{*}");
+    assert.deepEqual([...all.columns.keys()], ['disk{mount="/"}', 'disk{mount="/data"}']);
+    assert.deepEqual([...(await read(store, startMs, startMs, "disk")).columns.keys()], []);
+  });
+
+  it("cuts to the range, both ends inclusive", async () => {
+    const store = seriesStore(backend, clock);
+    await run(store, 200, (tick) => ({ cpu: tick % 100 }));
+    const data = await read(store, startMs + 50 * stepMs, startMs + 150 * stepMs, "cpu");
+    assert.equal(data.timesMs.length, 101);
+    assert.equal(data.timesMs[0], startMs + 50 * stepMs);
+    assert.deepEqual(
+      data.timesMs,
+      data.timesMs.toSorted((a, b) => a - b),
+    );
+  });
+
+  it("answers a range of all time without asking for every day of it", async () => {
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs, { cpu: 1 }));
+    await store.flush();
+    const other = seriesStore(backend, clock, { node: "prod/node-2" });
+    const data = await read(other, 0, Number.MAX_SAFE_INTEGER, "cpu");
+    assert.deepEqual(data.timesMs, [startMs]);
+  });
+
+  it("keeps any series coming and going, over days and restarts", async () => {
+    const keys = ["cpu", "memory", 'disk{mount="/"}', 'disk{mount="/a"}', "net_receive", "odd"];
+    const tick = fc.record({
+      skip: fc.integer({ min: 0, max: 40 }),
+      values: fc.dictionary(
+        fc.constantFrom(...keys),
+        fc.option(fc.integer({ min: -1_000, max: 1_000_000 }), { freq: 5 }),
+      ),
+      restart: fc.integer({ min: 0, max: 9 }),
+      flush: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(tick, { maxLength: 60 }), async (ticks) => {
+        clock = new ManualClock(Date.UTC(2026, 0, 5, 23, 30));
+        backend = createMemoryBackend({ clock });
+        const fromMs = clock.now();
+        const expected = new Map<number, Map<string, number>>();
+        let store = seriesStore(backend, clock);
+        for (const { skip, values, restart, flush } of ticks) {
+          await clock.advance(stepMs * (1 + skip));
+          if (restart === 0) {
+            await store.flush();
+            store = seriesStore(backend, clock);
+          }
+          store.append(row(clock.now(), values));
+          const kept = Object.entries(values).filter(
+            (entry): entry is [string, number] => entry[1] !== null,
+          );
+          expected.set(clock.now(), new Map(kept));
+          if (flush) await store.flush();
+        }
+        const data = await read(store, fromMs, clock.now(), ...keys, "disk{*}");
+        assert.deepEqual(data.timesMs, [...expected.keys()]);
+        for (const [index, values] of [...expected.values()].entries())
+          for (const key of keys)
+            assert.equal(data.columns.get(key)?.[index] ?? null, values.get(key) ?? null);
+        assert.equal(store.counters().unreadableBlocks, 0);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("works with every step, also one that does not divide ten minutes", async () => {
+    for (const seconds of [1, 7, 13, 60, 299, 300]) {
+      const step = seconds * 1_000;
+      clock = new ManualClock(Math.ceil(startMs / step) * step);
+      const store = seriesStore(backend, clock, { node: `prod/s${seconds}`, stepMs: () => step });
+      const times: number[] = [];
+      for (let tick = 0; tick < 20; tick++) {
+        times.push(clock.now());
+        store.append(row(clock.now(), { cpu: tick }));
+        await store.flush();
+        await clock.advance(step);
+      }
+      const query = { selectors: [parseSelector("cpu")], fromMs: times[0] ?? 0, toMs: clock.now() };
+      const other = seriesStore(backend, clock);
+      const data = await other.read({ node: `prod/s${seconds}`, ...query });
+      assert.deepEqual(data.timesMs, times, `${seconds} s`);
+    }
+  });
+
+  it("keeps both kinds of slots when the interval changes within a block", async () => {
+    let step = 10_000;
+    const store = seriesStore(backend, clock, { stepMs: () => step });
+    store.append(row(startMs, { cpu: 1 }));
+    store.append(row(startMs + 10_000, { cpu: 2 }));
+    await store.flush();
+    step = 15_000;
+    store.append(row(startMs + 15_000, { cpu: 3 }));
+    store.append(row(startMs + 30_000, { cpu: 4 }));
+    await store.flush();
+    const data = await read(seriesStore(backend, clock), startMs, startMs + 60_000, "cpu");
+    assert.deepEqual(rowsOf(data), [
+      [startMs, { cpu: 1 }],
+      [startMs + 10_000, { cpu: 2 }],
+      [startMs + 15_000, { cpu: 3 }],
+      [startMs + 30_000, { cpu: 4 }],
+    ]);
+  });
+
+  it("takes the newest row of a slot when the clock went back", async () => {
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs, { cpu: 1 }));
+    await store.flush();
+    store.append(row(startMs, { cpu: 2 }));
+    await store.flush();
+    assert.deepEqual(rowsOf(await read(seriesStore(backend, clock), startMs, startMs, "cpu")), [
+      [startMs, { cpu: 2 }],
+    ]);
+  });
+
+  it("merges with what a former process wrote before it rewrites a block", async () => {
+    await run(seriesStore(backend, clock), 20, (tick) => ({ cpu: tick }));
+    const second = seriesStore(backend, clock);
+    await run(second, 20, (tick) => ({ memory: tick }));
+    const third = seriesStore(backend, clock);
+    const data = await read(third, startMs, clock.now(), "cpu", "memory");
+    assert.equal(data.timesMs.length, 40);
+    assert.deepEqual(
+      data.columns.get("cpu")?.slice(0, 20),
+      Array.from({ length: 20 }, (_, n) => n),
+    );
+    assert.equal(data.columns.get("memory")?.[39], 19);
+  });
+
+  it("merges a late row with a block that has long left memory", async () => {
+    const store = seriesStore(backend, clock);
+    await run(store, 60, (tick) => ({ cpu: tick }));
+    await clock.advance(2 * 86_400_000);
+    store.append(row(clock.now(), { cpu: 1 }));
+    await store.flush();
+    store.append(row(startMs + 5 * stepMs, { cpu: 77 }));
+    await store.flush();
+    const data = await read(seriesStore(backend, clock), startMs, startMs + 599_999, "cpu");
+    assert.equal(data.timesMs.length, 60);
+    assert.equal(data.columns.get("cpu")?.[5], 77);
+    assert.equal(data.columns.get("cpu")?.[6], 6);
+  });
+
+  it("sends a closed block once more a quarter into the next one", async () => {
+    const store = seriesStore(backend, clock);
+    await run(store, 61, (tick) => ({ cpu: tick }));
+    const [day, block] = [dayOf(startMs), blockNumber(startMs)];
+    const stale = encodeBlock(1, { slots: [0], columns: [[5]] });
+    // As after a failover to a replica that had not yet got the last rows.
+    await backend.writeBlocks(node, [{ day, block, blob: stale }], () => 4_000_000_000);
+    await run(store, 10, (tick) => ({ cpu: tick }));
+    assert.deepEqual((await backend.readBlocks(node, day, [block]))[0], stale, "too early");
+    await run(store, 10, (tick) => ({ cpu: tick }));
+    const other = seriesStore(backend, clock, { node: "prod/node-2" });
+    assert.equal((await read(other, startMs, startMs + 599_999, "cpu")).timesMs.length, 60);
+    await backend.writeBlocks(node, [{ day, block, blob: stale }], () => 4_000_000_000);
+    await run(store, 30, (tick) => ({ cpu: tick }));
+    assert.deepEqual((await backend.readBlocks(node, day, [block]))[0], stale, "sent once only");
+  });
+
+  it("sends at most 64 blocks of a backlog at once, the oldest first", async () => {
+    const store = seriesStore(backend, clock, { retentionDays: () => 7 });
+    for (let block = 0; block < 100; block++) {
+      store.append(row(clock.now(), { cpu: block }));
+      await clock.advance(600_000);
+    }
+    assert.equal(store.counters().dirtyBlocks, 100);
+    await store.flush();
+    assert.equal(store.counters().dirtyBlocks, 36);
+    const other = seriesStore(backend, clock, { node: "prod/node-2" });
+    assert.equal((await read(other, startMs, startMs + 63 * 600_000, "cpu")).timesMs.length, 64);
+    await store.flush();
+    assert.equal(store.counters().dirtyBlocks, 0);
+    assert.equal((await read(other, startMs, clock.now(), "cpu")).timesMs.length, 100);
+  });
+
+  it("keeps a row that comes while its block is being sent", async () => {
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs, { cpu: 1 }));
+    const flushing = store.flush();
+    store.append(row(startMs + stepMs, { cpu: 2, memory: 3 }));
+    assert.equal(store.flush(), flushing, "one flush at a time");
+    await flushing;
+    await store.flush();
+    const data = await read(
+      seriesStore(backend, clock),
+      startMs,
+      clock.now() + stepMs,
+      "cpu",
+      "memory",
+    );
+    assert.deepEqual(
+      rowsOf(data).map(([, values]) => values),
+      [
+        { cpu: 1, memory: null },
+        { cpu: 2, memory: 3 },
+      ],
+    );
+  });
+
+  it("keeps a row that comes at any moment of a flush, also on another grid", async () => {
+    const selectors = [parseSelector("cpu"), parseSelector("memory")];
+    for (let moment = 0; moment < 40; moment++)
+      for (const nextMs of [startMs + stepMs, startMs + 15_000]) {
+        const name = `prod/moment-${moment}-${nextMs}`;
+        const query = { node: name, selectors, fromMs: startMs - 600_000, toMs: startMs + 600_000 };
+        const store = seriesStore(backend, clock, { node: name });
+        store.append(row(startMs, { cpu: 1 }));
+        const flushing = store.flush();
+        for (let turn = 0; turn < moment; turn++) await Promise.resolve();
+        store.append(row(nextMs, { cpu: 2, memory: 3 }));
+        await flushing;
+        const between = await seriesStore(backend, clock).read(query);
+        assert.ok(between.timesMs.every((timeMs) => timeMs === startMs || timeMs === nextMs));
+        await store.flush();
+        const data = await seriesStore(backend, clock).read(query);
+        assert.deepEqual(data.timesMs, [startMs, nextMs]);
+        assert.deepEqual(data.columns.get("memory"), [null, 3], `after ${moment} turns`);
+      }
+  });
+
+  it("lets memory win over a row of the same slot that a former process stored", async () => {
+    const former = seriesStore(backend, clock);
+    former.append(row(startMs, { cpu: 1, memory: 5 }));
+    former.append(row(startMs + stepMs, { cpu: 3 }));
+    await former.flush();
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs, { cpu: 2 }));
+    const expected = [
+      [startMs, { cpu: 2 }],
+      [startMs + stepMs, { cpu: 3 }],
+    ];
+    const asked = [startMs, startMs + stepMs] as const;
+    assert.deepEqual(rowsOf(await read(store, ...asked, "cpu", "memory")), expected);
+    await store.flush();
+    assert.deepEqual(rowsOf(await read(store, ...asked, "cpu", "memory")), expected);
+  });
+
+  it("joins what was stored with another precision", async () => {
+    const finer = [{ name: "cpu", unit: "%", decimals: 3, labels: [], help: "" }];
+    const former = seriesStore(backend, clock, { definitions: finer });
+    former.append(row(startMs, { cpu: 12.345 }));
+    await former.flush();
+    const store = seriesStore(backend, clock);
+    store.append(row(startMs + stepMs, { cpu: 50.55 }));
+    await store.flush();
+    const other = seriesStore(backend, clock, { node: "prod/node-2" });
+    for (const reader of [store, other])
+      assert.deepEqual(
+        (await read(reader, startMs, startMs + stepMs, "cpu")).columns.get("cpu"),
+        [12.3, 50.6],
+      );
+  });
+
+  it("sees a schema that came after it had read the day", async () => {
+    const store = seriesStore(backend, clock);
+    const other = seriesStore(backend, clock, { node: "prod/node-2" });
+    await run(store, 1, () => ({ cpu: 1 }));
+    assert.equal((await read(other, startMs, clock.now(), "memory")).columns.size, 0);
+    await run(store, 1, () => ({ cpu: 1, memory: 2 }));
+    const data = await read(other, startMs, clock.now(), "memory");
+    assert.deepEqual(data.columns.get("memory"), [null, 2]);
+    assert.equal(other.counters().unreadableBlocks, 0);
+  });
+
+  it("replaces a garbled block, counts it and says so once", async () => {
+    const [day, block] = [dayOf(startMs), blockNumber(startMs)];
+    const garbage = Uint8Array.from([1, 1, 255, 255, 255]);
+    await backend.writeBlocks(node, [{ day, block, blob: garbage }], () => 4_000_000_000);
+    const kept = recordLog();
+    const store = seriesStore(backend, clock, { log: kept.log });
+    await run(store, 3, (tick) => ({ cpu: tick }));
+    assert.equal(store.counters().unreadableBlocks, 1);
+    assert.deepEqual(kept.of("warn"), ["stored block unreadable"]);
+    const data = await read(seriesStore(backend, clock), startMs, clock.now(), "cpu");
+    assert.equal(data.timesMs.length, 3);
+  });
+
+  it("leaves a block of a newer version alone and goes on with the next", async () => {
+    const [day, block] = [dayOf(startMs), blockNumber(startMs)];
+    const newer = Uint8Array.from([2, 1, 9, 9, 9]);
+    await backend.writeBlocks(node, [{ day, block, blob: newer }], () => 4_000_000_000);
+    const kept = recordLog();
+    const store = seriesStore(backend, clock, { log: kept.log });
+    await run(store, 70, (tick) => ({ cpu: tick }));
+    assert.deepEqual((await backend.readBlocks(node, day, [block]))[0], newer);
+    assert.deepEqual(store.counters(), { dirtyBlocks: 0, unreadableBlocks: 1 });
+    assert.deepEqual(kept.of("warn"), ["stored block unreadable"]);
+    assert.equal((await read(store, startMs, clock.now(), "cpu")).timesMs.length, 70);
+    const other = seriesStore(backend, clock, { node: "prod/node-2", log: kept.log });
+    assert.equal((await read(other, startMs, clock.now(), "cpu")).timesMs.length, 10);
+  });
+
+  it("skips bad stored blocks of another node, counts each once and says so once", async () => {
+    const store = seriesStore(backend, clock);
+    await run(store, 180, (tick) => ({ cpu: tick }));
+    const day = dayOf(startMs);
+    const first = blockNumber(startMs);
+    const unknownSchema = encodeBlock(9, { slots: [0], columns: [[1]] });
+    const blobs = [Uint8Array.from([]), unknownSchema];
+    await backend.writeBlocks(
+      node,
+      blobs.map((blob, index) => ({ day, block: first + index, blob })),
+      () => 4_000_000_000,
+    );
+    const kept = recordLog();
+    const other = seriesStore(backend, clock, { node: "prod/node-2", log: kept.log });
+    for (let time = 0; time < 3; time++)
+      assert.equal((await read(other, startMs, clock.now(), "cpu")).timesMs.length, 60);
+    assert.equal(other.counters().unreadableBlocks, 2);
+    assert.deepEqual(kept.of("warn"), ["stored block unreadable"]);
+  });
+
+  it("uses one schema while series come and go, and the same one after a restart", async () => {
+    const store = seriesStore(backend, clock);
+    await run(store, 3, () => ({ cpu: 1, 'disk{mount="/"}': 2 }));
+    await run(store, 120, () => ({ cpu: 1 }));
+    await run(seriesStore(backend, clock), 3, () => ({ 'disk{mount="/"}': 1, cpu: 3 }));
+    assert.equal((await backend.readSchemas(node, dayOf(startMs))).size, 1);
+    await run(seriesStore(backend, clock), 3, () => ({ memory: 1 }));
+    const texts = [...(await backend.readSchemas(node, dayOf(startMs))).values()];
+    assert.equal(
+      texts[1],
+      '{"step_ms":10000,"series":[["cpu",1,"%"],["disk{mount=\\"/\\"}",1,"%"],["memory",1,"%"]]}',
+    );
+  });
+
+  it("goes on when every schema number of the day is taken, and says what it drops", async () => {
+    const day = dayOf(startMs);
+    for (let number = 1; number <= 255; number++)
+      await backend.addSchema(node, day, { number, json: "garbled", expireAt: 4_000_000_000 });
+    const kept = recordLog();
+    const store = seriesStore(backend, clock, { log: kept.log });
+    await run(store, 3, (tick) => ({ cpu: tick }));
+    assert.deepEqual(kept.of("warn"), ["series dropped: the day has no schema number left"]);
+    assert.equal((await read(store, startMs, clock.now(), "cpu")).timesMs.length, 3);
+  });
+
+  it("lets a day expire after the retention, within the hour of its node", async () => {
+    const store = seriesStore(backend, clock, { retentionDays: () => 2 });
+    await run(store, 3, (tick) => ({ cpu: tick }));
+    const at = expirySeconds(node, dayOf(startMs), 2);
+    const endOfDay = (dayOf(startMs) + 1) * 86_400;
+    assert.ok(at >= endOfDay + 2 * 86_400 && at < endOfDay + 2 * 86_400 + 3_600);
+    const other = seriesStore(backend, clock, { node: "prod/node-2" });
+    await clock.advance(at * 1_000 - clock.now() - 1);
+    assert.equal((await read(other, startMs, clock.now(), "cpu")).timesMs.length, 3);
+    await clock.advance(1);
+    assert.equal((await read(other, startMs, clock.now(), "cpu")).timesMs.length, 0);
+  });
+
+  it("keeps days longer once the retention is raised", async () => {
+    let retentionDays = 1;
+    const store = seriesStore(backend, clock, { retentionDays: () => retentionDays });
+    await run(store, 3, (tick) => ({ cpu: tick }));
+    await clock.advance(86_400_000);
+    retentionDays = 5;
+    await run(store, 1, (tick) => ({ cpu: tick }));
+    await clock.advance(3 * 86_400_000);
+    const other = seriesStore(backend, clock, { node: "prod/node-2" });
+    assert.equal((await read(other, startMs, startMs + 60_000, "cpu")).timesMs.length, 3);
+  });
+
+  it("holds no more in memory than the retention and a day of what is sent", async () => {
+    const store = seriesStore(backend, clock, { retentionDays: () => 2 });
+    for (let block = 0; block < 400; block++) {
+      store.append(row(clock.now(), { cpu: block }));
+      await clock.advance(600_000);
+    }
+    await store.flush();
+    assert.ok(store.counters().dirtyBlocks <= 2 * 144 + 1 - 64);
+    for (let round = 0; round < 5; round++) await store.flush();
+    const count = store.recent("cpu", 1_000).length;
+    assert.ok(count <= 145 && count >= 140, `${count} blocks`);
+  });
+
+  it("knows the newest row and the last values of a series", async () => {
+    const store = seriesStore(backend, clock);
+    assert.equal(store.latest(), undefined);
+    assert.deepEqual(store.recent("cpu", 5), []);
+    await run(store, 200, (tick) => (tick === 198 ? { memory: 1 } : { cpu: tick / 2, memory: 2 }));
+    assert.equal(store.latest()?.values.get("cpu"), 99.5);
+    assert.deepEqual(store.recent("cpu", 4), [98, 98.5, null, 99.5]);
+    assert.deepEqual(store.recent("cpu", 0), []);
+    assert.equal(store.recent("cpu", 180).length, 180);
+    assert.equal(store.recent("cpu", 1_000).length, 200);
+    assert.deepEqual(store.recent("nowhere", 10), []);
+  });
+
+  it("begins the last values of a series where it first had one", async () => {
+    const store = seriesStore(backend, clock);
+    await run(store, 70, (tick) => (tick < 65 ? { cpu: 1 } : { cpu: 1, memory: tick }));
+    assert.deepEqual(store.recent("memory", 180), [65, 66, 67, 68, 69]);
+  });
+});
+
+describe("head of the series", () => {
+  it("keeps the open and the last block as rows and what is older encoded, until a late row comes", () => {
+    const head = createHead();
+    const put = (atMs: number): void =>
+      head.put(row(atMs, { cpu: 1 }), stepMs, (key) => [key, 1, "%"]);
+    for (let block = 0; block < 4; block++) put(startMs + block * 600_000);
+    const forms = (): string[] => head.all().map(({ content }) => content.form);
+    head.tidy(startMs + 3 * 600_000, 7 * 86_400_000);
+    assert.deepEqual(forms(), ["frozen", "frozen", "rows", "rows"]);
+    put(startMs + stepMs);
+    assert.deepEqual(forms(), ["rows", "frozen", "rows", "rows"]);
+    assert.equal(head.get(startMs)?.changes, 2);
+  });
+});
