@@ -1,0 +1,30 @@
+import * as v from "valibot";
+import { text } from "../../base/parse.ts";
+import { listQuery, listReply, newestFirst } from "../list.ts";
+import { readQuery } from "../query.ts";
+import { get, type Route, type RouteDeps } from "../route.ts";
+import { showReceipt } from "../show.ts";
+
+/** As many receipts as are looked at for one list; each channel keeps fewer. */
+const maxReceipts = 10_000;
+
+/** One receipt per alert and channel, newest first. */
+export function deliveriesRoutes({ view, redactor }: RouteDeps): Route[] {
+  return [
+    get("/api/deliveries", async ({ query }) => {
+      const { channel, alert, ...page } = readQuery(
+        { channel: v.optional(text), alert: v.optional(text), ...listQuery },
+        query,
+      );
+      const receipts = await view.receipts({
+        ...(channel === undefined ? {} : { channel }),
+        ...(alert === undefined ? {} : { alert }),
+        limit: maxReceipts,
+      });
+      return listReply("deliveries", receipts, page, {
+        key: ({ createdAtMs, id }) => newestFirst(createdAtMs, id),
+        show: (receipt) => showReceipt(receipt, redactor),
+      });
+    }),
+  ];
+}

@@ -1,0 +1,55 @@
+import type { Redactor } from "../base/secret.ts";
+import type { Incident } from "../core/alert.ts";
+import type { Receipt } from "../core/delivery.ts";
+import { unixSeconds, unixSecondsOrNull } from "./reply.ts";
+
+/** An incident as the API shows it. */
+export function showIncident(incident: Incident): Record<string, unknown> {
+  const { subject } = incident;
+  return {
+    id: incident.id,
+    status: incident.status,
+    level: incident.level,
+    rule: subject.rule,
+    index: subject.index,
+    labels: subject.labels,
+    unit: subject.unit,
+    operator: subject.operator,
+    threshold: incident.threshold,
+    current_value: incident.value,
+    peak: incident.peak,
+    message: subject.message,
+    runbook_url: subject.runbookUrl,
+    channels: subject.channels,
+    node: subject.node.name,
+    cluster: subject.node.cluster,
+    ip: subject.node.ip,
+    started_at: unixSeconds(incident.startedAtMs),
+    updated_at: unixSeconds(incident.updatedAtMs),
+    ended_at: unixSecondsOrNull(incident.endedAtMs),
+    flaps: incident.flaps,
+    flapping: incident.flapping,
+    acknowledged_by: incident.acknowledgedBy,
+    no_data: incident.noData,
+  };
+}
+
+/** A receipt as the API shows it; the service's words were redacted once, and are again. */
+export function showReceipt(receipt: Receipt, redactor: Redactor): Record<string, unknown> {
+  const { createdAtMs, settledAtMs } = receipt;
+  return {
+    id: receipt.id,
+    alert: receipt.alert,
+    channel: receipt.channel,
+    type: receipt.type,
+    kind: receipt.kind,
+    outcome: receipt.outcome,
+    attempts: receipt.attempts,
+    code: receipt.code,
+    message: receipt.message === null ? null : redactor.redact(receipt.message),
+    digest: receipt.digest,
+    created_at: unixSeconds(createdAtMs),
+    settled_at: unixSecondsOrNull(settledAtMs),
+    latency_seconds: settledAtMs === null ? null : (settledAtMs - createdAtMs) / 1_000,
+  };
+}
