@@ -174,11 +174,22 @@ function readLeaf(
   return "fault" in checked ? { faults: [{ path, message: checked.fault }] } : checked;
 }
 
+/** Whether a setting was given at all, by the file or by a variable. */
+function isGiven(leaf: Leaf, given: Given): boolean {
+  return placeOf(leaf, given) !== leaf.key || at(given.file, leaf.key) !== undefined;
+}
+
+/** The configuration, and the keys that somebody set (the others have their defaults). */
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly given: ReadonlySet<string>;
+}
+
 /**
  * Merges defaults, file and environment (low to high) and checks every value.
  * Throws CONFIG_INVALID with every fault at once, each under its key or its variable.
  */
-export function loadConfig(table: object, sources: ConfigSources): Config {
+export function loadConfig(table: object, sources: ConfigSources): LoadedConfig {
   const leaves = leavesOf(table);
   const faults: Fault[] = [];
   const file = checkShape(sources.file, leaves, faults);
@@ -189,11 +200,15 @@ export function loadConfig(table: object, sources: ConfigSources): Config {
     if ("faults" in read) faults.push(...read.faults);
     else put(config, leaf.key, read.value);
   }
-  if (faults.length > 0)
-    throw new AgentError(
-      "CONFIG_INVALID",
-      `${faults.length} wrong setting${faults.length === 1 ? "" : "s"}`,
-      { faults },
-    );
-  return config as unknown as Config; // proof: every leaf of the table was parsed by its own format
+  if (faults.length > 0) throw wrongSettings(faults);
+  return {
+    config: config as unknown as Config, // proof: every leaf of the table was parsed by its own format
+    given: new Set(leaves.filter((leaf) => isGiven(leaf, given)).map(({ key }) => key)),
+  };
+}
+
+/** The error that tells all faults of a configuration. */
+export function wrongSettings(faults: readonly Fault[]): AgentError {
+  const many = faults.length === 1 ? "1 wrong setting" : `${faults.length} wrong settings`;
+  return new AgentError("CONFIG_INVALID", many, { faults });
 }

@@ -23,7 +23,7 @@ function load(file: unknown, env: Record<string, string> = {}): Config {
       if (text === undefined) throw new Error(`ENOENT: no such file, open '${path}'`);
       return text;
     },
-  });
+  }).config;
 }
 
 function faults(file: unknown, env: Record<string, string> = {}): string[] {

@@ -1,0 +1,174 @@
+import type { Outcome } from "./core/delivery.ts";
+import { errorText } from "./core/errors.ts";
+import { nodeId, type NodeIdentity } from "./core/node.ts";
+import type { ComponentStatus, Running } from "./core/ports.ts";
+import { createApi, type Api } from "./api/server.ts";
+import { everySlot } from "./base/every.ts";
+import type { Policy } from "./rules/book.ts";
+import { createPage } from "./web/page.ts";
+import { Published } from "./documents.ts";
+import { createParts, type AppDeps, type Parts } from "./parts.ts";
+import { settled, startHeartbeat } from "./storage.ts";
+import { version } from "./version.ts";
+import { createView } from "./view.ts";
+
+/** What is on its way when the agent stops gets this long. */
+const graceMs = 1_000;
+
+/** The whole agent: constructing starts nothing, `start` starts its parts in order, `stop` stops them in reverse. */
+export class App {
+  readonly #deps: AppDeps;
+  readonly #parts: Parts;
+  readonly #effective: Published;
+  readonly #api: Api;
+  readonly #createdAtMs: number;
+  readonly #running: Running[] = [];
+  #draining = false;
+
+  constructor(deps: AppDeps) {
+    this.#deps = deps;
+    this.#createdAtMs = deps.clock.now();
+    deps.redactor.learn(deps.settings.config);
+    this.#parts = createParts(deps);
+    const { inForce, storage } = this.#parts;
+    inForce.onChange((policy) => this.#apply(policy));
+    this.#effective = new Published({
+      ...deps,
+      put: (json) => storage.backend.putDocument(nodeId(this.node), "effective", json),
+    });
+    this.#api = this.#createApi();
+  }
+
+  get node(): NodeIdentity {
+    return this.#parts.node;
+  }
+
+  /** Starts everything, and says where it listens. Throws CONFIG_INVALID when the port cannot be had. */
+  async start(): Promise<void> {
+    const { clock, log } = this.#deps;
+    const { inForce, storage, ticker, admin } = this.#parts;
+    const { host, port } = await this.#api.start();
+    const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+    log.info("listening", { url, node: this.node.name, ip: this.node.ip, version });
+    inForce.takeFile();
+    storage.backend.start();
+    const intervalMs = (): number => inForce.runtime.intervalMs;
+    const onError = (cause: unknown): void => log.error("tick failed", { cause: errorText(cause) });
+    this.#running.push(everySlot(clock, intervalMs, (slotMs) => this.#tick(slotMs), onError));
+    await this.#restore();
+    ticker.beginJudging();
+    if (admin !== null) this.#running.push(admin.start());
+    this.#running.push(this.#heartbeat());
+  }
+
+  /** Stops everything, what is on its way within about a second; what was sampled and decided is saved. */
+  async stop(): Promise<void> {
+    const { notifier, storage, http, ticker } = this.#parts;
+    this.#draining = true;
+    await this.#api.stop();
+    for (const running of this.#running.toReversed()) await running.stop();
+    await ticker.idle();
+    await notifier.stop(graceMs);
+    await this.#save();
+    await storage.backend.stop();
+    http.close();
+  }
+
+  /** The redacted configuration that would be in force with what the file says. */
+  effectiveConfig(): Readonly<Record<string, unknown>> {
+    this.#parts.inForce.takeFile();
+    return this.#parts.inForce.shown();
+  }
+
+  /** Sends a test message through a channel of the file and starts nothing else; null: no such channel. */
+  async testChannel(name: string): Promise<Outcome | null> {
+    this.#parts.inForce.takeFile();
+    const outcome = await this.#parts.notifier.test(name);
+    await this.#parts.notifier.stop(graceMs);
+    return outcome;
+  }
+
+  /** Calls that hang in the thread pool and would hold up a normal exit. */
+  stuckCalls(): number {
+    return this.#parts.collecting.host.stuckCalls();
+  }
+
+  async #tick(slotMs: number): Promise<void> {
+    await this.#parts.ticker.run(slotMs);
+    this.#parts.collecting.check();
+  }
+
+  /** Takes up where an earlier run stopped. */
+  async #restore(): Promise<void> {
+    const { storage, engine, incidents } = this.#parts;
+    await settled(storage.backend, this.#deps.clock);
+    await storage.states.load();
+    await engine.restore();
+    await incidents.restore();
+  }
+
+  async #save(): Promise<void> {
+    const { engine, storage } = this.#parts;
+    const { clock, log } = this.#deps;
+    const enough = new AbortController();
+    const saving = Promise.all([
+      engine
+        .save()
+        .catch((cause: unknown) => log.warn("alert states not saved", { cause: errorText(cause) })),
+      storage.series.flush(),
+      storage.states.flush(),
+    ]).finally(() => enough.abort());
+    await Promise.race([saving, clock.sleep(graceMs, enough.signal)]);
+  }
+
+  /** Puts a policy in force. */
+  #apply(policy: Policy): void {
+    const { engine, notifier, inForce } = this.#parts;
+    engine.setRules(
+      policy.rules.map(({ value }) => value),
+      inForce.complete,
+    );
+    notifier.configure(policy.channels);
+    this.#effective.set(inForce.shown());
+    if (this.#running.length > 0) void this.#effective.flush();
+  }
+
+  #heartbeat(): Running {
+    const { clock } = this.#deps;
+    return startHeartbeat(this.#parts.storage.backend, clock, async () => {
+      await this.#effective.flush();
+      return { ...this.node, version, lastSeenMs: clock.now() };
+    });
+  }
+
+  #createApi(): Api {
+    const { settings, clock, redactor } = this.#deps;
+    const view = createView({
+      ...this.#parts,
+      ...this.#parts.collecting,
+      ...this.#parts.storage,
+      version,
+      clock,
+      components: () => this.#components(),
+      ready: () => !this.#draining && this.#parts.ticker.ticks > 0,
+    });
+    const renderPage = createPage({ view, clock, redactor });
+    return createApi({ ...this.#deps, view, settings: settings.config.server, renderPage });
+  }
+
+  #components(): Readonly<Record<string, ComponentStatus>> {
+    const { storage, collecting, admin, notifier } = this.#parts;
+    const off: ComponentStatus = {
+      status: "disabled",
+      sinceMs: this.#createdAtMs,
+      lastError: null,
+    };
+    return {
+      collect: collecting.status(),
+      redis: storage.backend.name === "redis" ? storage.backend.status() : off,
+      admin: admin?.status() ?? off,
+      kubernetes: off,
+      channels: notifier.health(),
+    };
+  }
+}

@@ -1,0 +1,213 @@
+import os from "node:os";
+import { parseArgs } from "node:util";
+import { AgentError, errorText } from "./core/errors.ts";
+import type { Log } from "./core/ports.ts";
+import { systemClock } from "./base/clock.ts";
+import { exitNow } from "./base/exit.ts";
+import { createLog } from "./base/log.ts";
+import { createRedactor, type Redactor } from "./base/secret.ts";
+import { nearest } from "./base/text.ts";
+import { stateDirectory } from "./config/state-dir.ts";
+import { App } from "./app.ts";
+import { loadSettings, type Settings } from "./settings.ts";
+import { version } from "./version.ts";
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+const usage = `Usage: targetvpc [command] [options]
+
+Commands:
+  serve               run the agent (the default)
+  check-config FILE   check a config file with the environment, and print what would be in force
+  test-channel NAME   send a test message through a channel of the config file
+
+Options:
+  --config FILE       config file (JSON with comments, or YAML); also TARGETVPC_CONFIG; default config/default.json
+  --version           print the version
+  --help              print this text
+
+Exit codes: 0 ok, 1 failed, 2 wrong use or configuration.
+`;
+
+const failed = 1;
+const wrongUse = 2;
+/** What was started is stopped within two seconds; who still waits then is not waited for. */
+const stopDeadlineMs = 5_000;
+/** Node's default of four threads is shared by DNS, files, compression and sizes of filesystems, of which four may hang. */
+const threadPoolSize = "16";
+
+const commands = ["serve", "check-config", "test-channel"] as const;
+type Command = (typeof commands)[number];
+
+interface Use {
+  readonly command: Command;
+  readonly operand: string | null;
+  readonly config: string | null;
+}
+
+function print(text: string): void {
+  process.stdout.write(text);
+}
+
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** A wrong use: what is wrong, and where the right use is told. */
+function misuse(text: string): AgentError {
+  return new AgentError("INPUT_INVALID", `${text}\nTry: targetvpc --help`);
+}
+
+function readCommand(word: string): Command {
+  const command = commands.find((one) => one === word);
+  if (command !== undefined) return command;
+  const meant = nearest(word, commands);
+  throw misuse(
+    `unknown command "${word}"${meant === undefined ? "" : `; did you mean "${meant}"?`}`,
+  );
+}
+
+/** Answers `--help` and `--version`; says whether there was anything to answer. */
+function answered({
+  help,
+  version: asked,
+}: {
+  help?: boolean | undefined;
+  version?: boolean | undefined;
+}): boolean {
+  if (help === true) print(usage);
+  else if (asked === true) print(`${version}\n`);
+  return help === true || asked === true;
+}
+
+const operandNames = { "check-config": "FILE", "test-channel": "NAME" } as const;
+
+function readOperand(command: Command, operands: readonly string[]): string | null {
+  const wanted = command === "serve" ? 0 : 1;
+  if (operands.length > wanted) throw misuse(`too many arguments: ${operands.join(" ")}`);
+  if (command !== "serve" && operands.length < wanted)
+    throw misuse(`${command}: ${operandNames[command]} is missing`);
+  return operands[0] ?? null;
+}
+
+/** Reads the command line; null when it only asked for help or the version, which is printed. */
+function readUse(args: readonly string[], env: Env): Use | null {
+  const { values, positionals } = parse(args);
+  if (answered(values)) return null;
+  const [word = "serve", ...operands] = positionals;
+  const command = readCommand(word);
+  const config = values.config ?? env["TARGETVPC_CONFIG"] ?? null;
+  return { command, operand: readOperand(command, operands), config };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        config: { type: "string" },
+        help: { type: "boolean", short: "h" },
+        version: { type: "boolean", short: "V" },
+      },
+    });
+  } catch (cause) {
+    throw misuse(errorText(cause));
+  }
+}
+
+function createAgentLog(settings: Settings, redactor: Redactor): Log {
+  const { level, format } = settings.config.log;
+  return createLog({
+    level,
+    format: format ?? (process.stdout.isTTY ? "text" : "json"),
+    clock: systemClock,
+    redactor,
+    write: (line) => print(`${line}\n`),
+  });
+}
+
+function createApp(settings: Settings, env: Env): { app: App; log: Log } {
+  const redactor = createRedactor();
+  redactor.learn([settings.config, settings.document]);
+  const log = createAgentLog(settings, redactor);
+  const stateDir = stateDirectory(settings.config.storage.dir, env, os.homedir());
+  const app = new App({
+    settings,
+    clock: systemClock,
+    log,
+    redactor,
+    random: Math.random,
+    stateDir,
+  });
+  return { app, log };
+}
+
+async function serve(settings: Settings, env: Env): Promise<void> {
+  const { app, log } = createApp(settings, env);
+  let stopping = false;
+  const stop = (why: string, code: number): void => {
+    if (stopping) exitNow(failed, app.stuckCalls());
+    stopping = true;
+    log.info("stopping", { why });
+    const late = systemClock
+      .sleep(stopDeadlineMs)
+      .then(() => log.warn("stopped without waiting any longer"));
+    void Promise.race([app.stop(), late])
+      .catch((cause: unknown) => log.error("stop failed", { cause: errorText(cause) }))
+      .finally(() => exitNow(code, app.stuckCalls()));
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop(signal, 0));
+  process.on("uncaughtException", (cause) => {
+    log.error("crashed", { cause: cause.stack ?? errorText(cause) });
+    exitNow(failed, app.stuckCalls());
+  });
+  await app.start();
+}
+
+async function testChannel(settings: Settings, env: Env, name: string): Promise<number> {
+  const { app } = createApp(settings, env);
+  const outcome = await app.testChannel(name);
+  if (outcome === null) throw misuse(`no channel "${name}" in the config file`);
+  print(`${JSON.stringify(outcome)}\n`);
+  return outcome.outcome === "sent" ? 0 : failed;
+}
+
+async function run(use: Use, env: Env): Promise<void> {
+  switch (use.command) {
+    case "serve":
+      await serve(loadSettings(use.config, env), env);
+      return;
+    case "check-config": {
+      const settings = loadSettings(use.operand, env);
+      print(`${JSON.stringify(createApp(settings, env).app.effectiveConfig(), null, 2)}\n`);
+      return exitNow(0, 0);
+    }
+    case "test-channel":
+      return exitNow(await testChannel(loadSettings(use.config, env), env, use.operand ?? ""), 0);
+  }
+}
+
+function explain(cause: unknown): number {
+  if (!(cause instanceof AgentError)) {
+    complain(
+      `targetvpc: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`,
+    );
+    return failed;
+  }
+  complain(`targetvpc: ${cause.message}`);
+  for (const { path, message } of cause.faults)
+    complain(`  ${path === "" ? "" : `${path}: `}${message}`);
+  return cause.code === "CONFIG_INVALID" || cause.code === "INPUT_INVALID" ? wrongUse : failed;
+}
+
+/** Runs the command line; ends the process when the command is done or was wrong. */
+export async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  env["UV_THREADPOOL_SIZE"] ??= threadPoolSize;
+  try {
+    const use = readUse(args, env);
+    if (use !== null) await run(use, env);
+  } catch (cause) {
+    exitNow(explain(cause), 0);
+  }
+}

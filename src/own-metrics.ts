@@ -1,0 +1,151 @@
+import type { ComponentStatus } from "./core/ports.ts";
+import type { AdminSync } from "./admin/sync.ts";
+import type { Incidents } from "./alerts/incidents.ts";
+import type { Collection } from "./collect/runner.ts";
+import type { Notifier } from "./notify/notifier.ts";
+import { levels } from "./core/rule.ts";
+import type { SeriesStore } from "./store/contract.ts";
+import type { OwnMetric, OwnSample } from "./telemetry/agent.ts";
+import type { Ticker } from "./tick.ts";
+
+/** The parts that the agent's own metrics are read from. */
+export interface MeasuredParts {
+  readonly version: string;
+  readonly collection: Collection;
+  readonly series: SeriesStore;
+  readonly ticker: Ticker;
+  readonly incidents: Incidents;
+  readonly notifier: Notifier;
+  readonly admin: AdminSync | null;
+  readonly components: () => Readonly<Record<string, ComponentStatus>>;
+}
+
+function metric(
+  name: string,
+  help: string,
+  labels: readonly string[],
+  read: OwnMetric["read"],
+): OwnMetric {
+  return { name: `targetvpc_${name}`, help, labels, read };
+}
+
+function one(value: number): readonly OwnSample[] {
+  return [{ labels: {}, value }];
+}
+
+function collectMetrics({ collection, ticker, series }: MeasuredParts): readonly OwnMetric[] {
+  return [
+    metric(
+      "collector_duration_seconds",
+      "How long a collector's last look took",
+      ["collector"],
+      () =>
+        collection.status().map(({ name, durationSeconds }) => ({
+          labels: { collector: name },
+          value: durationSeconds,
+        })),
+    ),
+    metric("collector_success", "Whether a collector's last look succeeded", ["collector"], () =>
+      collection
+        .status()
+        .map(({ name, success }) => ({ labels: { collector: name }, value: Number(success) })),
+    ),
+    metric("ticks_total", "Samples taken", [], () => one(ticker.ticks)),
+    metric("tick_duration_seconds", "How long the last sample took", [], () =>
+      one(ticker.lastDurationMs / 1_000),
+    ),
+    metric(
+      "series_refused",
+      "Series the last sample had to leave out: a node stores at most 200",
+      [],
+      () => one(collection.refusedSeries()),
+    ),
+    metric("store_dirty_blocks", "Blocks of series that the store has not got yet", [], () =>
+      one(series.counters().dirtyBlocks),
+    ),
+    metric(
+      "store_unreadable_blocks_total",
+      "Stored blocks that were garbled or of an unknown version",
+      [],
+      () => one(series.counters().unreadableBlocks),
+    ),
+  ];
+}
+
+function alertMetrics({ incidents, notifier }: MeasuredParts): readonly OwnMetric[] {
+  const outcomes = ["sent", "retrying", "refused", "dead"] as const;
+  return [
+    metric("alerts_firing", "Alerts that fire now", ["level"], () =>
+      levels.map((level) => ({
+        labels: { level },
+        value: incidents
+          .list()
+          .filter((incident) => incident.status === "firing" && incident.level === level).length,
+      })),
+    ),
+    metric(
+      "notifications_total",
+      "Attempts to deliver a message, by outcome",
+      ["channel", "type", "outcome"],
+      () =>
+        notifier.stats().flatMap(({ channel, type, counts }) =>
+          outcomes.map((outcome) => ({
+            labels: { channel, type, outcome },
+            value: counts[outcome],
+          })),
+        ),
+    ),
+    metric(
+      "notification_latency_seconds",
+      "From the decision to send to the proof, of the last message",
+      ["channel", "type"],
+      () =>
+        notifier
+          .stats()
+          .flatMap(({ channel, type, counts: { lastLatencyMs } }) =>
+            lastLatencyMs === null
+              ? []
+              : [{ labels: { channel, type }, value: lastLatencyMs / 1_000 }],
+          ),
+    ),
+    metric("outbox_pending", "Messages waiting to be delivered", ["channel"], async () =>
+      (await notifier.states()).map(({ spec, pending }) => ({
+        labels: { channel: spec.value.name },
+        value: pending,
+      })),
+    ),
+  ];
+}
+
+/** What `/metrics` tells about the agent itself; the docs list every name, and a test compares. */
+export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
+  const { version, admin, components } = parts;
+  return [
+    metric("build_info", "Which agent this is", ["version"], () => [
+      { labels: { version }, value: 1 },
+    ]),
+    metric(
+      "component_status",
+      "1 for the state a part of the agent is in",
+      ["component", "status"],
+      () =>
+        Object.entries(components()).map(([component, { status }]) => ({
+          labels: { component, status },
+          value: 1,
+        })),
+    ),
+    metric(
+      "config_last_reload_successful",
+      "Whether the last answer of a source was a valid configuration",
+      ["source"],
+      () => [
+        { labels: { source: "file" }, value: 1 },
+        ...(admin === null
+          ? []
+          : [{ labels: { source: "admin" }, value: Number(admin.lastReloadSuccessful()) }]),
+      ],
+    ),
+    ...collectMetrics(parts),
+    ...alertMetrics(parts),
+  ];
+}

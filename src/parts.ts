@@ -1,0 +1,143 @@
+import { randomUUID } from "node:crypto";
+import { errorText } from "./core/errors.ts";
+import { nodeId, type NodeIdentity } from "./core/node.ts";
+import type { Clock, Log } from "./core/ports.ts";
+import { seriesKey } from "./core/series.ts";
+import type { AdminSync } from "./admin/sync.ts";
+import { Incidents, type Telling } from "./alerts/incidents.ts";
+import { createHttpClient, type HttpClient } from "./base/http.ts";
+import type { Redactor } from "./base/secret.ts";
+import { channelPlugins } from "./notify/index.ts";
+import { createNotifier, type Notifier } from "./notify/notifier.ts";
+import { Engine } from "./rules/engine.ts";
+import { createAdminLink, recordsTarget } from "./admin-link.ts";
+import { createCollecting, type Collecting } from "./collecting.ts";
+import { identify } from "./identity.ts";
+import { InForce } from "./in-force.ts";
+import type { Settings } from "./settings.ts";
+import { createStorage, type Storage } from "./storage.ts";
+import { Ticker } from "./tick.ts";
+
+/** What the agent is made with. */
+export interface AppDeps {
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly redactor: Redactor;
+  /** In [0, 1): jitter. */
+  readonly random: () => number;
+  /** Where small files are kept. */
+  readonly stateDir: string;
+}
+
+/** The parts of the agent, put together; none of them runs yet. */
+export interface Parts {
+  readonly node: NodeIdentity;
+  readonly http: HttpClient;
+  readonly collecting: Collecting;
+  readonly inForce: InForce;
+  readonly storage: Storage;
+  readonly notifier: Notifier;
+  readonly admin: AdminSync | null;
+  readonly engine: Engine;
+  readonly incidents: Incidents;
+  readonly ticker: Ticker;
+}
+
+/** Values in a message's sparkline: half an hour at ten seconds. */
+const sparklineValues = 180;
+
+type Foundation = AppDeps & Pick<Parts, "node" | "http" | "collecting" | "inForce">;
+
+function lay(deps: AppDeps): Foundation {
+  const { settings, log } = deps;
+  const collecting = createCollecting(settings.config, deps);
+  const node = identify(settings.config, collecting.host);
+  const inForce = new InForce({ settings, node, collection: collecting.collection, log });
+  return { ...deps, node, collecting, inForce, http: createHttpClient() };
+}
+
+function store(base: Foundation): Storage {
+  const { inForce, collecting, settings } = base;
+  return createStorage({
+    ...base,
+    config: settings.config,
+    node: nodeId(base.node),
+    definitions: () => collecting.collection.definitions(),
+    intervalMs: () => inForce.runtime.intervalMs,
+    retentionDays: () => inForce.runtime.retentionDays,
+  });
+}
+
+/** Tells people and records about an incident. */
+function teller(
+  parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
+): (telling: Telling) => Promise<void> {
+  const { storage, notifier, admin, settings } = parts;
+  return async ({ id, incident, atMs, message, record }) => {
+    const { subject } = incident;
+    const series = seriesKey(subject.index, subject.labels);
+    const about = {
+      id,
+      atMs,
+      incident,
+      recent: storage.series.recent(series, sparklineValues),
+      publicUrl: settings.config.server.public_url,
+    };
+    if (message !== null) await notifier.notify({ ...about, kind: message }, subject.channels);
+    if (record !== null && admin !== null)
+      await notifier.deliver(recordsTarget, { ...about, kind: record });
+  };
+}
+
+function judging(
+  parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
+): Pick<Parts, "engine" | "incidents" | "ticker"> {
+  const { clock, log, node, inForce, storage } = parts;
+  const { collection } = parts.collecting;
+  const { states, series } = storage;
+  const engine = new Engine({
+    node,
+    definitions: () => collection.definitions(),
+    port: states.port("rule:"),
+    log,
+  });
+  const incidents = new Incidents({
+    clock,
+    log,
+    port: states.port("incident:"),
+    settings: () => inForce.runtime,
+    newId: randomUUID,
+    tell: teller(parts),
+  });
+  const intervalMs = (): number => inForce.runtime.intervalMs;
+  const ticker = new Ticker({
+    collection,
+    series,
+    engine,
+    incidents,
+    states,
+    clock,
+    log,
+    intervalMs,
+    onError: (cause) => log.error("judging failed", { cause: errorText(cause) }),
+  });
+  return { engine, incidents, ticker };
+}
+
+/** Puts all parts together; constructing starts nothing and asks nothing but the host's own tables. */
+export function createParts(deps: AppDeps): Parts {
+  const base = lay(deps);
+  const storage = store(base);
+  const { outbox, receipts } = storage.backend;
+  const { inForce } = base;
+  const notifier = createNotifier({
+    ...base,
+    plugins: channelPlugins,
+    outbox,
+    receipts,
+    language: () => inForce.runtime.language,
+  });
+  const admin = createAdminLink({ ...base, config: deps.settings.config, storage, notifier });
+  return { ...base, storage, notifier, admin, ...judging({ ...base, storage, notifier, admin }) };
+}

@@ -1,0 +1,31 @@
+import type { DecideSettings } from "./alerts/decide.ts";
+import type { Config } from "./config/settings.ts";
+import type { Language } from "./core/delivery.ts";
+import type { Policy } from "./rules/book.ts";
+
+/** What is in force right now: the configuration, with what the sources have changed since the start. */
+export interface Runtime extends DecideSettings {
+  readonly intervalMs: number;
+  readonly retentionDays: number;
+  readonly language: Language;
+  readonly collectors: Readonly<Record<string, boolean>>;
+}
+
+const secondMs = 1_000;
+const minuteMs = 60_000;
+
+/** Pure: the settings that follow from the configuration and a policy. */
+export function runtimeOf(
+  { metrics, alerts }: Config,
+  policy: Pick<Policy, "metrics" | "alerts">,
+): Runtime {
+  return {
+    intervalMs: policy.metrics.collectionIntervalMs ?? metrics.collection_interval * secondMs,
+    retentionDays: policy.metrics.retentionDays ?? metrics.retention_days,
+    collectors: { ...metrics.collectors, ...policy.metrics.collectors },
+    cooldownMs: policy.alerts.cooldownMs ?? alerts.cooldown_minutes * minuteMs,
+    repeat: policy.alerts.repeat ?? alerts.repeat,
+    sendResolved: policy.alerts.sendResolved ?? alerts.send_resolved,
+    language: policy.alerts.language ?? alerts.language,
+  };
+}

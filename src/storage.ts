@@ -1,0 +1,108 @@
+import type { NodeInfo } from "./core/node.ts";
+import type { Clock, Log, Running } from "./core/ports.ts";
+import type { IndexDefinition } from "./core/series.ts";
+import { loop } from "./base/every.ts";
+import type { Config } from "./config/settings.ts";
+import type { Backend, SeriesStore } from "./store/contract.ts";
+import { createBackend, type BackendName } from "./store/index.ts";
+import { createLocalFiles, type LocalFiles } from "./store/local.ts";
+import { createSeriesStore } from "./store/series.ts";
+import { States } from "./store/states.ts";
+
+/** Everything that is kept somewhere. */
+export interface Storage {
+  readonly backend: Backend;
+  readonly local: LocalFiles;
+  readonly series: SeriesStore;
+  readonly states: States;
+}
+
+export interface StorageDeps {
+  readonly config: Config;
+  /** `cluster/name`. */
+  readonly node: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly stateDir: string;
+  readonly definitions: () => readonly IndexDefinition[];
+  readonly intervalMs: () => number;
+  readonly retentionDays: () => number;
+}
+
+/** A file of this node's: agents of several nodes may share a directory. */
+export function fileName(kind: string, node: string): string {
+  return `${kind}-${encodeURIComponent(node)}.json`;
+}
+
+export function createStorage(deps: StorageDeps): Storage {
+  const { config, node, clock, log, retentionDays } = deps;
+  const { tls, ...redis } = config.redis;
+  const backend = createBackend(
+    config.storage.backend as BackendName, // proof: the setting takes only names of the list
+    {
+      redis: {
+        ...redis,
+        tls: tls.enabled
+          ? {
+              caFile: tls.ca_file,
+              certFile: tls.cert_file,
+              keyFile: tls.key_file,
+              serverName: tls.server_name,
+            }
+          : null,
+      },
+    },
+    { clock, log, retentionDays },
+  );
+  const local = createLocalFiles(deps.stateDir, { log, clock });
+  return {
+    backend,
+    local,
+    series: createSeriesStore({
+      backend,
+      node,
+      clock,
+      log,
+      definitions: deps.definitions,
+      retentionDays,
+      stepMs: deps.intervalMs,
+    }),
+    states: new States({
+      remote: backend.states(node),
+      local,
+      file: fileName("states", node),
+      clock,
+      log,
+    }),
+  };
+}
+
+/** A store that is there answers within milliseconds; the states of an earlier run are waited for this long. */
+const patienceMs = 1_000;
+const lookEveryMs = 20;
+
+/** Waits until the backend has connected or given up; not longer than a second. */
+export async function settled(backend: Backend, clock: Clock): Promise<void> {
+  const endMs = clock.monotonic() + patienceMs;
+  while (backend.status().status === "starting" && clock.monotonic() < endMs)
+    await clock.sleep(lookEveryMs);
+}
+
+const heartbeatMs = 60_000;
+const heartbeatRetryMs = 5_000;
+
+/** Says once a minute that this node lives; sooner again while the store is away. */
+export function startHeartbeat(
+  backend: Backend,
+  clock: Clock,
+  info: () => Promise<NodeInfo>,
+): Running {
+  return loop(
+    clock,
+    async () => {
+      await backend.heartbeat(await info());
+      return heartbeatMs;
+    },
+    () => heartbeatRetryMs,
+  );
+}

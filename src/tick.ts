@@ -1,0 +1,92 @@
+import { errorText } from "./core/errors.ts";
+import type { Clock, Log } from "./core/ports.ts";
+import type { Row } from "./core/series.ts";
+import type { Incidents } from "./alerts/incidents.ts";
+import type { Collection } from "./collect/runner.ts";
+import type { Engine } from "./rules/engine.ts";
+import type { SeriesStore } from "./store/contract.ts";
+import type { States } from "./store/states.ts";
+
+export interface TickDeps {
+  readonly collection: Collection;
+  readonly series: SeriesStore;
+  readonly engine: Engine;
+  readonly incidents: Incidents;
+  readonly states: States;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly intervalMs: () => number;
+  readonly onError: (cause: unknown) => void;
+}
+
+/** One tick after another: collect → store → judge → alert. */
+export class Ticker {
+  readonly #deps: TickDeps;
+  #judging = false;
+  /** Rows are judged one after another, and not on the way to the next sample: saving a state may take a while. */
+  #judged: Promise<void> = Promise.resolve();
+  #ticks = 0;
+  #lastDurationMs = 0;
+
+  constructor(deps: TickDeps) {
+    this.#deps = deps;
+  }
+
+  get ticks(): number {
+    return this.#ticks;
+  }
+
+  /** Wall time of the last collection. */
+  get lastDurationMs(): number {
+    return this.#lastDurationMs;
+  }
+
+  /** Judging begins when the states of an earlier run are there; sampling does not wait for them. */
+  beginJudging(): void {
+    this.#judging = true;
+  }
+
+  async run(slotMs: number): Promise<void> {
+    const { clock, collection, series } = this.#deps;
+    const startedMs = clock.monotonic();
+    const row = await collection.collect(slotMs);
+    series.append(row);
+    // Not waited for: a store that hangs must not hold up the next sample.
+    void series.flush();
+    this.#ticks += 1;
+    this.#lastDurationMs = clock.monotonic() - startedMs;
+    if (this.#judging)
+      this.#judged = this.#judged.then(() => this.#judge(row)).catch(this.#deps.onError);
+  }
+
+  /** Resolves when every row so far is judged and told. */
+  async idle(): Promise<void> {
+    await this.#judged;
+  }
+
+  async #judge(row: Row): Promise<void> {
+    const { engine, incidents, states, log, intervalMs } = this.#deps;
+    const transitions = engine.judge(row, intervalMs());
+    await engine.save().catch((cause: unknown) => {
+      log.debug("alert states not saved yet", { cause: errorText(cause) });
+    });
+    await incidents.handle(transitions);
+    const { live, blind } = this.#standing();
+    incidents.markNoData(blind);
+    if (engine.complete) await incidents.endOrphans(live, row.slotMs);
+    await incidents.tick(row.slotMs);
+    void states.flush();
+  }
+
+  /** Alerts of the engine that fire, and those of them whose samples are missing. */
+  #standing(): { live: Set<string>; blind: Set<string> } {
+    const live = new Set<string>();
+    const blind = new Set<string>();
+    for (const [key, { level, noDataSinceMs }] of this.#deps.engine.states()) {
+      if (level === null) continue;
+      live.add(key);
+      if (noDataSinceMs !== null) blind.add(key);
+    }
+    return { live, blind };
+  }
+}

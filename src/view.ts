@@ -1,0 +1,126 @@
+import type { ComponentStatus } from "./core/ports.ts";
+import type { NodeIdentity } from "./core/node.ts";
+import { parseSelector, type Row } from "./core/series.ts";
+import type { Family } from "./core/family.ts";
+import type { AdminSync } from "./admin/sync.ts";
+import type { Incidents } from "./alerts/incidents.ts";
+import type { AgentView, SourceState } from "./api/ports.ts";
+import type { Collection } from "./collect/runner.ts";
+import type { Clock } from "./core/ports.ts";
+import type { Notifier } from "./notify/notifier.ts";
+import { createOwnMetrics, processMetrics } from "./telemetry/agent.ts";
+import { writeFamilies } from "./telemetry/exposition.ts";
+import { acceptAlert } from "./foreign-alert.ts";
+import { ownMetrics, type MeasuredParts } from "./own-metrics.ts";
+import type { InForce } from "./in-force.ts";
+import type { Storage } from "./storage.ts";
+
+/** The parts of the agent that the API looks at. */
+export interface ViewParts extends MeasuredParts {
+  readonly node: NodeIdentity;
+  readonly clock: Clock;
+  readonly inForce: InForce;
+  readonly storage: Storage;
+  readonly collection: Collection;
+  readonly incidents: Incidents;
+  readonly notifier: Notifier;
+  readonly admin: AdminSync | null;
+  readonly ready: () => boolean;
+}
+
+/** How each source of rules and channels is doing. */
+function sourceStates(
+  { inForce, admin, clock }: ViewParts,
+  startedAtMs: number,
+): readonly SourceState[] {
+  const { book } = inForce;
+  const counted = (source: string): { rules: number; channels: number } => ({
+    rules: book.policy.rules.filter((rule) => rule.source === source).length,
+    channels: book.policy.channels.filter((channel) => channel.source === source).length,
+  });
+  const fine: ComponentStatus = {
+    status: "ok",
+    sinceMs: Math.min(startedAtMs, clock.now()),
+    lastError: null,
+  };
+  const revision = book.sources().get("file")?.revision ?? null;
+  return [
+    { source: "default", status: fine, revision: "built-in", ...counted("default") },
+    { source: "file", status: fine, revision, ...counted("file") },
+    ...(admin === null
+      ? []
+      : [
+          {
+            source: "admin",
+            status: admin.status(),
+            revision: admin.revision(),
+            ...counted("admin"),
+          },
+        ]),
+  ];
+}
+
+/** The stored series once more, for Prometheus: what is not in a node_* family is found here. */
+function indexFamily(row: Row | undefined, node: NodeIdentity): Family {
+  const samples = [...(row?.values ?? [])].flatMap(([key, value]) => {
+    const { index, labels } = parseSelector(key);
+    if (value === null || labels === "*") return [];
+    return [{ labels: { ...labels, index, node: node.name, cluster: node.cluster }, value }];
+  });
+  return {
+    name: "targetvpc_index",
+    help: "The last stored value of every series",
+    type: "gauge",
+    samples,
+  };
+}
+
+async function configOf(
+  parts: ViewParts,
+  node: string,
+): Promise<Readonly<Record<string, unknown>> | null> {
+  const json = await parts.storage.backend.getDocument(node, "effective");
+  if (json === null) return null;
+  const parsed: unknown = JSON.parse(json);
+  return typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)
+    ? { ...parsed }
+    : null;
+}
+
+/** All the API may ask, answered by the parts. */
+export function createView(parts: ViewParts): AgentView {
+  const { node, clock, storage, collection, incidents, notifier, inForce } = parts;
+  const startedAtMs = clock.now();
+  const own = createOwnMetrics([...processMetrics(startedAtMs), ...ownMetrics(parts)]);
+  const unitOf = (index: string): string =>
+    collection.definitions().find(({ name }) => name === index)?.unit ?? "";
+  return {
+    node,
+    version: parts.version,
+    startedAtMs: () => startedAtMs,
+    ready: parts.ready,
+    components: parts.components,
+    collectionIntervalMs: () => inForce.runtime.intervalMs,
+    retentionDays: () => inForce.runtime.retentionDays,
+    indexes: () => collection.definitions(),
+    latest: () => storage.series.latest(),
+    readSeries: (query) => storage.series.read(query),
+    nodes: () => storage.backend.nodes(),
+    effectiveConfig: () => inForce.shown(),
+    configOf: (other) => configOf(parts, other),
+    rules: () => inForce.book.policy.rules,
+    sources: () => sourceStates(parts, startedAtMs),
+    incidents: () => incidents.list(),
+    acknowledge: (id, by) => incidents.acknowledge(id, by),
+    acceptAlert: (alert) =>
+      acceptAlert(alert, { node, nowMs: clock.now(), backend: storage.backend, incidents, unitOf }),
+    channels: () => notifier.states(),
+    testChannel: (name) => notifier.test(name),
+    receipts: (query) => storage.backend.receipts.list(query),
+    metrics: async () => {
+      const families = await collection.families();
+      const text = writeFamilies([...families, indexFamily(storage.series.latest(), node)]);
+      return text + (await own.render());
+    },
+  };
+}

@@ -1,0 +1,309 @@
+import assert from "node:assert/strict";
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { startAdminServer, type AdminServer } from "./support/admin.ts";
+import { runAgent, startAgent, type Agent } from "./support/agent.ts";
+import { eventually } from "./support/clock.ts";
+import { startRedis, type TestRedis } from "./support/redis.ts";
+import { startDingtalk, startFeishu, type Robot } from "./support/robots.ts";
+import { startSmtp, type Smtp } from "./support/smtp.ts";
+
+const secrets = {
+  redis: "redis-hunter2-secret",
+  admin: "admin-token-hunter2",
+  feishu: "feishu-signing-hunter2",
+  dingtalk: "SECdingtalk-hunter2",
+  mail: "mail-password-hunter2",
+};
+
+/** Keeps every core of the machine busy. */
+function stress(): ChildProcess[] {
+  return os
+    .cpus()
+    .map(() => spawn(process.execPath, ["-e", "for(;;);"], { stdio: "ignore", env: {} }));
+}
+
+type Rows = { timestamp: number; metrics: Record<string, number | null> }[];
+
+describe("the agent on this machine", function () {
+  this.timeout(60_000);
+  let redis: TestRedis;
+  let dir: string;
+  const stops: (() => Promise<unknown>)[] = [];
+  const track = <T>(value: T, stop: () => Promise<unknown>): T => {
+    stops.push(stop);
+    return value;
+  };
+
+  before(async () => {
+    redis = await startRedis({ password: secrets.redis });
+  });
+  after(() => redis.stop());
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(os.tmpdir(), "targetvpc-e2e-"));
+  });
+  afterEach(async () => {
+    for (const stop of stops.splice(0).toReversed()) await stop();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  const robots = async (): Promise<{
+    feishu: Robot;
+    dingtalk: Robot;
+    smtp: Smtp;
+    channels: unknown[];
+  }> => {
+    const feishu = await startFeishu({ secret: secrets.feishu });
+    track(feishu, () => feishu.close());
+    const dingtalk = await startDingtalk({ secret: secrets.dingtalk, keyword: "告警" });
+    track(dingtalk, () => dingtalk.close());
+    const smtp = await startSmtp({ auth: { user: "ops", pass: secrets.mail } });
+    track(smtp, () => smtp.close());
+    const ca = path.join(dir, "ca.pem");
+    await writeFile(ca, smtp.ca);
+    const mail = {
+      type: "email",
+      smtp_server: "localhost",
+      smtp_port: smtp.port,
+      username: "ops",
+      password: secrets.mail,
+      to_emails: ["duty@example.com"],
+      ca_file: ca,
+      enabled: true,
+    };
+    return {
+      feishu,
+      dingtalk,
+      smtp,
+      channels: [
+        { type: "feishu", webhook_url: feishu.url, secret: secrets.feishu, enabled: true },
+        {
+          type: "dingtalk",
+          webhook_url: dingtalk.url,
+          secret: secrets.dingtalk,
+          keyword: "告警",
+          enabled: true,
+        },
+        mail,
+      ],
+    };
+  };
+  const agentWith = async (
+    config: Record<string, unknown>,
+    env: Record<string, string> = {},
+  ): Promise<Agent> => {
+    const agent = await startAgent({
+      config: {
+        metrics: { collection_interval: 1 },
+        redis: { host: "127.0.0.1", port: redis.port },
+        ...config,
+      },
+      env: { REDIS_PASSWORD: secrets.redis, NODE_NAME: "node-1", CLUSTER_NAME: "lab", ...env },
+      stateDir: path.join(dir, "state"),
+    });
+    return track(agent, () => agent.stop());
+  };
+  const firing = (robot: Robot): number =>
+    robot.received.filter(({ title }) => !/resolved|已恢复|恢复/i.test(title)).length;
+
+  it("tells people of a real load by three channels, records it at the admin server, and tells the recovery", async () => {
+    const { feishu, dingtalk, smtp, channels } = await robots();
+    const admin: AdminServer = await startAdminServer({ token: secrets.admin });
+    track(admin, () => admin.close());
+    const rule = {
+      name: "cpu-busy",
+      index: "cpu",
+      operator: ">",
+      threshold: 85,
+      for: 2,
+      level: "critical",
+    };
+    admin.serve({
+      code: 0,
+      data: { alerts: { cooldown_minutes: 5, rules: [rule], channels: [] } },
+    });
+    const agent = await agentWith(
+      {
+        admin: { base_url: admin.url, token: secrets.admin, sync_interval: 2 },
+        alerts: { channels, language: "en" },
+      },
+      { REDIS_PREFIX: "e2e-load" },
+    );
+    await eventually("the rule of the admin server is in force", async () =>
+      (await agent.get("/api/rules")).text.includes("cpu-busy"),
+    );
+    const burning = stress();
+    track(burning, async () => burning.forEach((child) => child.kill("SIGKILL")));
+    await eventually(
+      "three channels have the alert",
+      () => feishu.received.length > 0 && dingtalk.received.length > 0 && smtp.received.length > 0,
+      30_000,
+    );
+    await eventually("the admin server has the record", () => admin.records.length === 1);
+    for (const child of burning) child.kill("SIGKILL");
+    await eventually(
+      "three channels have the recovery",
+      () => feishu.received.length > 1 && dingtalk.received.length > 1 && smtp.received.length > 1,
+      30_000,
+    );
+    await eventually("the admin server has the end", () => admin.records.length === 2);
+
+    const [fired, resolved] = admin.records;
+    assert.equal(fired?.["status"], "firing");
+    assert.equal(fired?.["rule"], "cpu-busy");
+    assert.equal(fired?.["threshold"], 85);
+    assert.equal(fired?.["level"], "critical");
+    assert.ok(Number(fired?.["current_value"]) > 85);
+    assert.equal(resolved?.["status"], "resolved");
+    assert.equal(resolved?.["alert_id"], fired?.["alert_id"]);
+    assert.ok(Number(resolved?.["current_value"]) <= 85 && Number(resolved?.["peak"]) > 85);
+    assert.ok(Number(resolved?.["ended_at"]) > Number(resolved?.["started_at"]));
+    for (const { text } of [feishu.received[1]!, dingtalk.received[1]!])
+      assert.match(text, /peak/i);
+    assert.match(smtp.received[1]?.raw ?? "", /In-Reply-To:/i);
+    assert.ok(smtp.received[0]?.encrypted);
+
+    const { json } = await agent.post("/api/metrics", {
+      start_time: "-2m",
+      end_time: "now",
+      indexes: ["cpu"],
+    });
+    const rows = json as Rows;
+    assert.ok(rows.some(({ metrics }) => Number(metrics["cpu"]) > 85));
+    assert.equal(rows.at(-1)!.timestamp - rows[0]!.timestamp, rows.length - 1, "a row is missing");
+    const stored = await redis.client.keys("e2e-load:m:*");
+    assert.equal(stored.length, 1);
+
+    const deliveries = (await agent.get("/api/deliveries")).json as {
+      items: { channel: string; outcome: string; kind: string }[];
+    };
+    assert.equal(
+      deliveries.items.filter(({ outcome }) => outcome === "sent").length,
+      8,
+      JSON.stringify(deliveries),
+    );
+    const page = await agent.get("/");
+    assert.match(page.text, /cpu-busy/);
+    const everything = [agent.output(), page.text];
+    for (const at of [
+      "/api/config",
+      "/api/channels",
+      "/api/deliveries",
+      "/api/rules",
+      "/api/alerts",
+      "/health",
+      "/metrics",
+    ])
+      everything.push((await agent.get(at)).text);
+    for (const secret of [...Object.values(secrets), feishu.token, dingtalk.token])
+      assert.ok(!everything.join("\n").includes(secret), `${secret} is shown`);
+  });
+
+  for (const [where, env] of [
+    ["Redis alone", { STORAGE_DIR: "/proc/nowhere" }],
+    ["its own directory alone", { STORAGE_BACKEND: "memory" }],
+  ] as const)
+    it(`neither repeats nor forgets an alert over kill -9, with ${where}`, async () => {
+      const { feishu, channels } = await robots();
+      const config = {
+        alerts: {
+          rules: [{ name: "always", index: "memory", threshold: 0.1 }],
+          channels: channels.slice(0, 1),
+        },
+      };
+      const prefix = `e2e-kill-${Object.keys(env)[0]}`.toLowerCase();
+      const first = await agentWith(config, { REDIS_PREFIX: prefix, ...env });
+      await eventually("the alert arrived", () => firing(feishu) === 1);
+      await eventually(
+        "some samples",
+        async () =>
+          ((await first.get("/api/metrics?start=-1m&index=memory")).json as Rows).length >= 3,
+      );
+      const before = (await first.get("/api/metrics?start=-1m&index=memory")).json as Rows;
+      const incident = ((await first.get("/api/alerts")).json as { items: { id: string }[] })
+        .items[0]?.id;
+      await first.kill();
+      const second = await agentWith(config, { REDIS_PREFIX: prefix, ...env });
+      await eventually("samples of the second run", async () => {
+        const rows = (await second.get("/api/metrics?start=-1m&index=memory")).json as Rows;
+        return rows.filter(({ timestamp }) => timestamp > before.at(-1)!.timestamp).length >= 4;
+      });
+      assert.equal(feishu.received.length, 1, "a second message within the cooldown");
+      const again = (
+        (await second.get("/api/alerts")).json as { items: { id: string; status: string }[] }
+      ).items;
+      assert.deepEqual(
+        again.map(({ id, status }) => [id, status]),
+        [[incident, "firing"]],
+      );
+      if ("STORAGE_BACKEND" in env) return;
+      const after = (await second.get("/api/metrics?start=-1m&index=memory")).json as Rows;
+      const found = new Set(
+        after.map(({ timestamp, metrics }) => `${timestamp}:${metrics["memory"]}`),
+      );
+      // The slot in which it died and was started again may be sampled anew.
+      const lost = before
+        .slice(0, -1)
+        .filter(({ timestamp, metrics }) => !found.has(`${timestamp}:${metrics["memory"]}`));
+      assert.deepEqual(lost, []);
+    });
+
+  it("works with nothing configured, says once that Redis is away, and ends at once when asked", async () => {
+    const agent = await startAgent({ config: { redis: { port: 1 } } });
+    await eventually("it is ready", async () => (await agent.get("/ready")).status === 200);
+    const health = (await agent.get("/health")).json as {
+      status: string;
+      components: Record<string, { status: string }>;
+    };
+    assert.equal(health.status, "degraded");
+    assert.equal(health.components["redis"]?.status, "down");
+    assert.equal((await agent.get("/api/metrics")).status, 200);
+    assert.equal(agent.lines()[0]?.["event"], "listening");
+    const startedMs = performance.now();
+    assert.equal(await agent.stop(), 0);
+    assert.ok(performance.now() - startedMs < 2_000, "it took longer than two seconds to end");
+    assert.deepEqual(
+      agent
+        .lines()
+        .filter(({ level }) => level === "warn")
+        .map(({ event }) => event),
+      ["redis unavailable"],
+    );
+  });
+
+  it("refuses a wrong configuration with every fault, exit code 2 and no secret", async () => {
+    const { code, output } = await runAgent({
+      config: {
+        redis: { prot: 1, password: 5 },
+        alerts: {
+          rules: [{ index: "cpu", treshold: 1 }],
+          channels: [{ type: "feishu", webhook_url: "ftp://hunter2" }],
+        },
+      },
+      env: { SERVER_PORT: "eighty" },
+    });
+    assert.equal(code, 2);
+    for (const expected of [
+      'redis.prot: unknown key; did you mean "port"?',
+      "redis.password: expected a text, got a number",
+      "SERVER_PORT: expected a whole number",
+      'alerts.rules[0].treshold: unknown key; did you mean "threshold"?',
+      "alerts.channels[0].webhook_url: ",
+    ])
+      assert.ok(output.includes(expected), `${expected} is not in\n${output}`);
+    assert.doesNotMatch(output, /hunter2/);
+  });
+
+  it("says which port is taken, with exit code 2", async () => {
+    const agent = await startAgent({ config: { storage: { backend: "memory" } } });
+    const { code, output } = await runAgent({
+      config: { storage: { backend: "memory" } },
+      env: { SERVER_PORT: new URL(agent.url).port },
+    });
+    assert.equal(code, 2);
+    assert.match(output, /server\.port/);
+    await agent.stop();
+  });
+});
