@@ -176,15 +176,18 @@ async function testChannel(settings: Settings, env: Env, name: string): Promise<
 async function run(use: Use, env: Env): Promise<void> {
   switch (use.command) {
     case "serve":
-      await serve(loadSettings(use.config, env), env);
+      await serve(await loadSettings(use.config, env), env);
       return;
     case "check-config": {
-      const settings = loadSettings(use.operand, env);
+      const settings = await loadSettings(use.operand, env);
       print(`${JSON.stringify(createApp(settings, env).app.effectiveConfig(), null, 2)}\n`);
       return exitNow(0, 0);
     }
     case "test-channel":
-      return exitNow(await testChannel(loadSettings(use.config, env), env, use.operand ?? ""), 0);
+      return exitNow(
+        await testChannel(await loadSettings(use.config, env), env, use.operand ?? ""),
+        0,
+      );
   }
 }
 

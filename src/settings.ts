@@ -54,10 +54,12 @@ export const parseForeignDocument = documentParser(() => {
   );
 });
 
-function readConfigFile(path: string | null): { path: string | null; input: unknown } {
+async function readConfigFile(
+  path: string | null,
+): Promise<{ path: string | null; input: unknown }> {
   try {
     const from = path ?? defaultPath;
-    return { path: from, input: parseConfigText(readText(from), from) };
+    return { path: from, input: await parseConfigText(readText(from), from) };
   } catch (cause) {
     if (path === null && isMissing(cause)) return { path: null, input: undefined };
     if (cause instanceof AgentError) throw cause;
@@ -94,11 +96,11 @@ function opinions({
  * Loads the configuration from a file (null: `config/default.json`, if it is there) and the environment.
  * Throws CONFIG_INVALID with every fault of settings, rules and channels at once.
  */
-export function loadSettings(
+export async function loadSettings(
   path: string | null,
   env: Readonly<Record<string, string | undefined>>,
-): Settings {
-  const file = readConfigFile(path);
+): Promise<Settings> {
+  const file = await readConfigFile(path);
   const parse = documentParser(readText);
   const faults: Fault[] = [];
   let loaded: LoadedConfig | null = null;

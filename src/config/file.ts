@@ -1,5 +1,4 @@
 import { parse, printParseErrorCode, type ParseError } from "jsonc-parser";
-import { parseDocument as parseYamlDocument } from "yaml";
 import { AgentError } from "../core/errors.ts";
 
 function malformed(what: string, place: string): AgentError {
@@ -20,7 +19,9 @@ function parseJson(text: string, path: string): unknown {
   throw malformed(`not valid JSON at ${place} (${printParseErrorCode(first.error)})`, path);
 }
 
-function parseYaml(text: string, path: string): unknown {
+/** YAML is read by few: its parser is loaded when the first such file is. */
+async function parseYaml(text: string, path: string): Promise<unknown> {
+  const { parseDocument: parseYamlDocument } = await import("yaml");
   const document = parseYamlDocument(text, { prettyErrors: true });
   const [error] = document.errors;
   if (error !== undefined) {
@@ -39,8 +40,8 @@ function parseYaml(text: string, path: string): unknown {
  * Reads a config text: YAML when the path ends in .yaml or .yml, else JSON with comments and trailing commas, as
  * people paste it. Throws CONFIG_INVALID with the place of the mistake and none of the text around it.
  */
-export function parseConfigText(text: string, path: string): unknown {
+export async function parseConfigText(text: string, path: string): Promise<unknown> {
   const clean = text.replace(/^\uFEFF/, "");
   if (clean.trim() === "") return undefined;
-  return /\.ya?ml$/i.test(path) ? parseYaml(clean, path) : parseJson(clean, path);
+  return /\.ya?ml$/i.test(path) ? await parseYaml(clean, path) : parseJson(clean, path);
 }

@@ -231,19 +231,21 @@ describe("configuration", () => {
 });
 
 describe("configuration text", () => {
-  it("reads JSON with comments and trailing commas", () => {
+  it("reads JSON with comments and trailing commas", async () => {
     assert.deepEqual(
-      parseConfigText('\uFEFF{ // a node\n "redis": { "port": 1, /* two */ }, }', "a.json"),
+      await parseConfigText('\uFEFF{ // a node\n "redis": { "port": 1, /* two */ }, }', "a.json"),
       { redis: { port: 1 } },
     );
   });
 
-  it("reads YAML by its suffix", () => {
-    assert.deepEqual(parseConfigText("redis:\n  port: 1\n", "a.yaml"), { redis: { port: 1 } });
+  it("reads YAML by its suffix", async () => {
+    assert.deepEqual(await parseConfigText("redis:\n  port: 1\n", "a.yaml"), {
+      redis: { port: 1 },
+    });
   });
 
-  it("takes an empty file for none", () => {
-    assert.equal(parseConfigText("  \n", "a.json"), undefined);
+  it("takes an empty file for none", async () => {
+    assert.equal(await parseConfigText("  \n", "a.json"), undefined);
   });
 
   for (const [text, path, expected] of [
@@ -256,10 +258,10 @@ describe("configuration text", () => {
     ["a: 'hunter2\n", "a.yaml", "not valid YAML at line 2, column 1 (MISSING_CHAR)"],
     ["a: *hunter2\n", "a.yml", "not valid YAML: too many aliases, or one that points nowhere"],
   ] as const)
-    it(`says where ${JSON.stringify(text)} is wrong, and shows none of it`, () => {
-      assert.throws(
+    it(`says where ${JSON.stringify(text)} is wrong, and shows none of it`, async () => {
+      await assert.rejects(
         () => parseConfigText(text, path),
-        (cause) =>
+        (cause: unknown) =>
           cause instanceof AgentError &&
           cause.message === expected &&
           cause.faults[0]?.path === path,
