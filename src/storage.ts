@@ -88,10 +88,11 @@ export async function settled(backend: Backend, clock: Clock): Promise<void> {
     await clock.sleep(lookEveryMs);
 }
 
-const heartbeatMs = 60_000;
+/** With ten seconds between samples, a twelfth of a command a tick. */
+const heartbeatMs = 120_000;
 const heartbeatRetryMs = 5_000;
 
-/** Says once a minute that this node lives; sooner again while the store is away. */
+/** Says every two minutes that this node lives; sooner again while the store is away. */
 export function startHeartbeat(
   backend: Backend,
   clock: Clock,

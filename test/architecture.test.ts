@@ -21,9 +21,9 @@ const fences: Readonly<Record<string, string>> = {
 const globals: readonly (readonly [RegExp, readonly string[]])[] = [
   [/\bDate\.now\(/, ["base/clock.ts"]],
   [/\bperformance\.now\(/, ["base/clock.ts"]],
-  [/(?<!\.)\bsetTimeout\(|(?<!\.)\bsetInterval\(/, []],
+  [/(?<!\.)\bsetTimeout\(|(?<!\.)\bsetInterval\(/, ["base/clock.ts"]],
   [/\bprocess\.env\b/, ["main.ts"]],
-  [/\bMath\.random\b/, ["cli.ts"]],
+  [/\bMath\.random\b/, ["cli.ts", "store/redis/connection.ts"]],
   [/\bconsole\./, []],
 ];
 
@@ -39,7 +39,7 @@ interface Source {
 
 async function sources(): Promise<readonly Source[]> {
   const files = (await readdir(root, { recursive: true })).filter((file) => file.endsWith(".ts"));
-  return await Promise.all(
+  return Promise.all(
     files.map(async (file) => ({ file, text: await readFile(path.join(root, file), "utf8") })),
   );
 }

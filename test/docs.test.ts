@@ -35,7 +35,7 @@ describe("docs", () => {
         if (/^https?:/.test(target)) continue;
         const file = path.join(root, path.dirname(document), target);
         await readFile(file)
-          .catch(async () => await readdir(file))
+          .catch(() => readdir(file))
           .catch(() => missing.push(`${document}: ${target}`));
       }
     }

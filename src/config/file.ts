@@ -43,5 +43,5 @@ async function parseYaml(text: string, path: string): Promise<unknown> {
 export async function parseConfigText(text: string, path: string): Promise<unknown> {
   const clean = text.replace(/^\uFEFF/, "");
   if (clean.trim() === "") return undefined;
-  return /\.ya?ml$/i.test(path) ? await parseYaml(clean, path) : parseJson(clean, path);
+  return /\.ya?ml$/i.test(path) ? parseYaml(clean, path) : parseJson(clean, path);
 }

@@ -103,7 +103,7 @@ export interface PageModel {
 }
 
 const hourMs = 3_600_000;
-/** Points of a sparkline: one for 40 s, about as many as it has pixels. */
+/** Points of a sparkline at most: of a whole hour one for 40 s, about as many as it has pixels. */
 const sparkPoints = 90;
 /** More rows than this make a list for machines. */
 const maxReadings = 60;
@@ -133,6 +133,15 @@ function orderedKeys(view: PageView, latest: Row | undefined): SeriesKey[] {
   return [...(latest?.values.keys() ?? [])].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
 }
 
+/** The values there are, from the first of them on: the first minutes of an agent fill the drawing too. */
+function drawn(timesMs: readonly number[], values: readonly (number | null)[]): Spark {
+  const [fromMs = 0] = timesMs;
+  const lastMs = timesMs.at(-1) ?? fromMs;
+  const stepMs = timesMs.length < 2 ? 1 : (lastMs - fromMs) / (timesMs.length - 1);
+  const count = Math.min(sparkPoints, timesMs.length);
+  return resample({ timesMs, values }, { fromMs, toMs: lastMs + stepMs }, count);
+}
+
 async function readingsOf(
   view: PageView,
   nowMs: number,
@@ -148,7 +157,7 @@ async function readingsOf(
   const readings = keys.map((key): PageReading => {
     const { unit, decimals, help } = definitions.get(indexOf(key)) ?? unknownIndex;
     const { timesMs, columns } = history.ok ? history.value : noHistory;
-    const spark = resample({ timesMs, values: columns.get(key) ?? [] }, span, sparkPoints);
+    const spark = drawn(timesMs, columns.get(key) ?? []);
     return { key, unit, decimals, help, value: latest?.values.get(key) ?? null, spark };
   });
   return {

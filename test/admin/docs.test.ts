@@ -3,8 +3,7 @@ import { readFile } from "node:fs/promises";
 import { formNames } from "../../src/admin/forms.ts";
 import { readBody } from "../../src/admin/answer.ts";
 import { understand } from "../../src/admin/understand.ts";
-import { startAdminServer } from "../support/admin.ts";
-import { harness, parseDocument, settingsFor, token } from "./harness.ts";
+import { adminServer, cleanUp, harness, parseDocument, settingsFor, token } from "./harness.ts";
 
 const doc = await readFile(new URL("../../docs/admin-api.md", import.meta.url), "utf8");
 
@@ -28,13 +27,15 @@ function rows(head: RegExp): string[][] {
 }
 
 describe("the reference of the admin API", () => {
+  afterEach(cleanUp);
+
   it("lists exactly the forms that are read", () => {
     const listed = rows(/^\| member +\| holds/).map(([name = ""]) => name);
     assert.deepEqual(["metrics", "alerts", ...listed], formNames);
   });
 
   it("lists exactly the headers of the agent's requests", async () => {
-    const server = await startAdminServer();
+    const server = await adminServer();
     const agent = harness(settingsFor(server.url));
     await agent.start();
     const sent = Object.keys(server.requests[0]?.headers ?? {}).filter(
@@ -42,12 +43,10 @@ describe("the reference of the admin API", () => {
     );
     const listed = rows(/^\| header /).map(([name = ""]) => name.toLowerCase());
     assert.deepEqual(listed.sort(), sent.sort());
-    await agent.stop();
-    await server.close();
   });
 
   it("tells the state and the pace after each status of HTTP truly", async () => {
-    const server = await startAdminServer({ token });
+    const server = await adminServer({ token });
     for (const [answer = "", state = "", next = ""] of rows(
       /^\| answer +\| \/health admin|^\| answer +\| `\/health`/,
     )) {
@@ -59,10 +58,8 @@ describe("the reference of the admin API", () => {
         assert.equal(agent.sync.status().status, state, status);
         const gap = next.startsWith("slower") ? 1_500 : 30_000;
         assert.equal(agent.gapMs(), gap, status);
-        await agent.stop();
       }
     }
-    await server.close();
   });
 
   it("has only examples that are accepted", () => {

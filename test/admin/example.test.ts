@@ -9,7 +9,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { createHttpClient } from "../../src/base/http.ts";
 import { Secret } from "../../src/base/secret.ts";
 import type { AlertMessage } from "../../src/core/delivery.ts";
-import { harness, node, settingsFor, thresholds } from "./harness.ts";
+import { cleanUp, harness, node, settingsFor, thresholds } from "./harness.ts";
 
 const script = new URL("../../examples/admin/admin.mjs", import.meta.url).pathname;
 
@@ -58,6 +58,7 @@ const message: AlertMessage = {
 describe("the example admin server", () => {
   let dir: string;
   let example: Example;
+  const http = createHttpClient();
   const children = new Set<ChildProcess>();
 
   async function run(env: Readonly<Record<string, string>> = {}): Promise<Example> {
@@ -108,8 +109,10 @@ describe("the example admin server", () => {
   });
 
   afterEach(async () => {
+    await cleanUp();
     for (const child of children) child.kill("SIGKILL");
     children.clear();
+    http.close();
     await rm(dir, { recursive: true });
   });
 
@@ -130,7 +133,6 @@ describe("the example admin server", () => {
     assert.match(await saved.text(), /Saved\./);
     await agent.next();
     assert.deepEqual(thresholds(agent.taken.at(-1)!.document), { cpu: { warning: 66 } });
-    await agent.stop();
   });
 
   it("answers 304 without a body to the version it gave", async () => {
@@ -161,7 +163,6 @@ describe("the example admin server", () => {
       await agent.start();
       if (expected === null) assert.match(agent.lastError(), /not registered/);
       else assert.deepEqual(thresholds(agent.taken[0]!.document), expected);
-      await agent.stop();
     }
   });
 
@@ -188,7 +189,6 @@ describe("the example admin server", () => {
   });
 
   it("lists an agent's record once, escaped, and keeps it over a restart", async () => {
-    const http = createHttpClient();
     const channel = () =>
       createRecordsChannel({
         settings: settingsFor(example.url),
@@ -223,7 +223,6 @@ describe("the example admin server", () => {
     const ids = (await lines()).flatMap((line) => /"id":"(m-\d)"/.exec(line)?.[1] ?? []);
     assert.deepEqual(ids, ["m-1", "m-2"]);
     assert.equal((await page()).match(/<tr><td>/g)?.length, 2);
-    http.close();
   });
 
   it("refuses records that are none, and bodies without end", async () => {
@@ -251,8 +250,6 @@ describe("the example admin server", () => {
     await stranger.start();
     assert.equal(agent.sync.status().status, "ok");
     assert.match(stranger.lastError(), /http 401/);
-    await agent.stop();
-    await stranger.stop();
     assert.ok(!(await page()).includes("Last records"));
     const basic = { Authorization: `Basic ${Buffer.from("me:t0ken").toString("base64")}` };
     assert.match(await page(basic), /Last records/);
@@ -266,7 +263,6 @@ describe("the example admin server", () => {
     const agent = harness(settingsFor(example.url));
     await agent.start();
     assert.match(agent.lastError(), /http 500, the server failed: config\.json: not JSON/);
-    await agent.stop();
     assert.equal((await fetch(example.url)).status, 200, "the page still shows it, to be mended");
   });
 

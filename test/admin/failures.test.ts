@@ -1,16 +1,18 @@
 import assert from "node:assert/strict";
 import https from "node:https";
-import type { AddressInfo } from "node:net";
 import net from "node:net";
-import {
-  startAdminServer,
-  type AdminHandler,
-  type AdminReply,
-  type AdminServer,
-} from "../support/admin.ts";
+import type { AdminHandler, AdminReply, AdminServer } from "../support/admin.ts";
 import { eventually } from "../support/clock.ts";
 import { makeTls } from "../support/tls.ts";
-import { harness, settingsFor, token, type Harness } from "./harness.ts";
+import {
+  adminServer,
+  cleanUp,
+  listen,
+  harness,
+  settingsFor,
+  token,
+  type Harness,
+} from "./harness.ts";
 
 const good = { alerts: { rules: [{ index: "cpu", threshold: 80 }] } };
 const json = { "Content-Type": "application/json" };
@@ -140,14 +142,11 @@ describe("trouble with the admin server", () => {
   let agent: Harness;
 
   beforeEach(async () => {
-    server = await startAdminServer();
+    server = await adminServer();
     agent = harness(settingsFor(server.url));
   });
 
-  afterEach(async () => {
-    await agent.stop();
-    await server.close();
-  });
+  afterEach(cleanUp);
 
   for (const { what, answer, status = "degraded", says, reloaded = true } of failures)
     it(`tells ${what} apart, keeps the last good answer, warns once and says when it is over`, async () => {
@@ -212,7 +211,6 @@ describe("trouble with the admin server", () => {
     server.answerConfig({ status: 401 });
     await other.start();
     assert.match(other.lastError(), /http 401, a token is needed, set admin\.token/);
-    await other.stop();
   });
 
   it("says that the other side speaks no TLS", async () => {
@@ -220,31 +218,24 @@ describe("trouble with the admin server", () => {
     await other.start();
     assert.equal(other.sync.status().status, "down");
     assert.match(other.lastError(), /no secure connection \(TLS\): [^:/]+ \(\w+\)$/);
-    await other.stop();
   });
 
   it("says that a certificate is not trusted", async () => {
     const { cert, key } = makeTls();
     const secure = https.createServer({ cert, key });
-    await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
-    const { port } = secure.address() as AddressInfo;
+    const port = await listen(secure);
     const other = harness(settingsFor(`https://127.0.0.1:${port}`));
     await other.start();
     assert.equal(other.sync.status().status, "down");
     assert.match(other.lastError(), /no secure connection \(TLS\): .*certificate.* \([A-Z_]+\)/);
-    await other.stop();
-    await new Promise<void>((resolve) => secure.close(() => resolve()));
   });
 
   it("says that a TLS server without a certificate cannot be spoken to", async () => {
     const secure = https.createServer({});
-    await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
-    const { port } = secure.address() as AddressInfo;
+    const port = await listen(secure);
     const other = harness(settingsFor(`https://127.0.0.1:${port}`));
     await other.start();
     assert.match(other.lastError(), /no secure connection \(TLS\): .*handshake failure/);
-    await other.stop();
-    await new Promise<void>((resolve) => secure.close(() => resolve()));
   });
 
   it("reports an address that is none instead of falling over", async () => {
@@ -252,7 +243,6 @@ describe("trouble with the admin server", () => {
     await other.start();
     assert.equal(other.sync.status().status, "degraded");
     assert.match(other.lastError(), /Invalid URL/);
-    await other.stop();
   });
 
   it("does not take an endless stream of headers for an answer", async () => {
@@ -260,13 +250,10 @@ describe("trouble with the admin server", () => {
       socket.on("error", () => {});
       socket.write(`HTTP/1.1 200 OK\r\nX-Long: ${"x".repeat(100_000)}\r\n`);
     });
-    await new Promise<void>((resolve) => raw.listen(0, "127.0.0.1", resolve));
-    const { port } = raw.address() as AddressInfo;
+    const port = await listen(raw);
     const other = harness(settingsFor(`http://127.0.0.1:${port}`));
     await other.start();
     assert.match(other.lastError(), /not HTTP \(HPE_HEADER_OVERFLOW\)/);
-    await other.stop();
-    await new Promise<void>((resolve) => raw.close(() => resolve()));
   });
 
   it("warns no more than twenty times in one period of trouble", async () => {

@@ -73,6 +73,21 @@ describe("the forms of an admin answer", () => {
     assert.deepEqual(document.metrics, { collectionIntervalMs: 5_000 });
   });
 
+  it("alert above a threshold of an object, unless it names an operator", () => {
+    const understood = read({
+      thresholds: { cpu: 80, memory: { warning: 80 }, disk: { threshold: 5, operator: "<" } },
+    });
+    if (understood.kind !== "good") assert.fail(JSON.stringify(understood));
+    assert.deepEqual(
+      understood.document.rules.map(({ index, operator }) => [index, operator]),
+      [
+        ["cpu", ">"],
+        ["memory", ">"],
+        ["disk", "<"],
+      ],
+    );
+  });
+
   it("tell a missing member from an empty list", () => {
     const document = (policy: Record<string, unknown>) => {
       const normal = normalise(policy, "");

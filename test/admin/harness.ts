@@ -8,7 +8,9 @@ import type { PolicyDocument } from "../../src/core/policy.ts";
 import type { Running } from "../../src/core/ports.ts";
 import { operators, type Rule } from "../../src/core/rule.ts";
 import type { AdminSettings } from "../../src/admin/request.ts";
-import { configPath, recordsPath } from "../support/admin.ts";
+import type net from "node:net";
+import type { AddressInfo } from "node:net";
+import { configPath, recordsPath, startAdminServer, type AdminServer } from "../support/admin.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 
@@ -161,6 +163,35 @@ export function settingsFor(url: string, change: Partial<AdminSettings> = {}): A
   };
 }
 
+/** What the running test has opened, in the order of opening. */
+const opened: (() => Promise<void>)[] = [];
+
+/** Closes what a test opened, last first, also after a failure: an open socket would keep the test run from ending. */
+export async function cleanUp(): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close();
+}
+
+/** An admin server for one test. */
+export async function adminServer(
+  options?: Parameters<typeof startAdminServer>[0],
+): Promise<AdminServer> {
+  const server = await startAdminServer(options);
+  opened.push(() => server.close());
+  return server;
+}
+
+/** Lets a server of another kind listen for one test; its port. */
+export async function listen(server: net.Server): Promise<number> {
+  const sockets = new Set<net.Socket>();
+  server.on("connection", (socket) => sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  opened.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+  });
+  return (server.address() as AddressInfo).port;
+}
+
 /** The real sync over real HTTP, on a clock by hand. */
 export function harness(settings: AdminSettings, change: Partial<AdminSyncDeps> = {}): Harness {
   const clock = new WaitsClock();
@@ -183,6 +214,11 @@ export function harness(settings: AdminSettings, change: Partial<AdminSyncDeps> 
   let running: Running | undefined;
   const polled = (count: number): Promise<void> =>
     eventually(`poll ${count}`, () => sync.counters.polls >= count && clock.waiting === 1);
+  const stop = async (): Promise<void> => {
+    await running?.stop();
+    http.close();
+  };
+  opened.push(stop);
   return {
     sync,
     clock,
@@ -204,9 +240,6 @@ export function harness(settings: AdminSettings, change: Partial<AdminSyncDeps> 
       await clock.advance(clock.waits.at(-1) ?? 0);
       await polled(polls + 1);
     },
-    stop: async () => {
-      await running?.stop();
-      http.close();
-    },
+    stop,
   };
 }

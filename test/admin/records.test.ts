@@ -5,9 +5,9 @@ import { createHttpClient, type HttpClient } from "../../src/base/http.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import type { AlertSubject, MessageKind } from "../../src/core/alert.ts";
 import type { AlertMessage, Channel, Outcome } from "../../src/core/delivery.ts";
-import { recordsPath, startAdminServer, type AdminServer } from "../support/admin.ts";
+import { recordsPath, type AdminServer } from "../support/admin.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
-import { node, settingsFor, token } from "./harness.ts";
+import { adminServer, cleanUp, node, settingsFor, token } from "./harness.ts";
 
 const subject: AlertSubject = {
   key: "cpu-high|cpu",
@@ -87,7 +87,7 @@ describe("alert records", () => {
     channel.send(message(kind), new AbortController().signal);
 
   beforeEach(async () => {
-    server = await startAdminServer({ token });
+    server = await adminServer({ token });
     http = createHttpClient();
     channel = make();
   });
@@ -95,7 +95,7 @@ describe("alert records", () => {
   afterEach(async () => {
     await channel.close();
     http.close();
-    await server.close();
+    await cleanUp();
   });
 
   it("hold everything about the alert, for the node it is about", async () => {

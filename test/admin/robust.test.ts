@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { startAdminServer } from "../support/admin.ts";
-import { harness, settingsFor } from "./harness.ts";
+import { adminServer, cleanUp, harness, settingsFor } from "./harness.ts";
 
 const good = JSON.stringify({
   code: 0,
@@ -30,8 +29,10 @@ const broken = fc.oneof(
 );
 
 describe("a good configuration", () => {
+  afterEach(cleanUp);
+
   it("is never replaced by a broken answer, and no answer stops the sync", async () => {
-    const server = await startAdminServer();
+    const server = await adminServer();
     const agent = harness(settingsFor(server.url));
     const headers = { "Content-Type": "application/json" };
     server.answerConfig({ headers, body: good });
@@ -58,7 +59,5 @@ describe("a good configuration", () => {
     server.answerConfig({ headers, body: good });
     await agent.next();
     assert.equal(agent.sync.status().status, "ok");
-    await agent.stop();
-    await server.close();
   });
 });

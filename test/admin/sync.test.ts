@@ -2,11 +2,14 @@ import assert from "node:assert/strict";
 import { backoffMs } from "../../src/base/backoff.ts";
 import { Secret } from "../../src/base/secret.ts";
 import type { NodeIdentity } from "../../src/core/node.ts";
-import { startAdminServer, type AdminServer } from "../support/admin.ts";
+import type { AdminServer } from "../support/admin.ts";
 import { eventually, settle } from "../support/clock.ts";
 import {
+  adminServer,
+  cleanUp,
   harness,
   memoryCache,
+  parseDocument,
   node,
   settingsFor,
   thresholds,
@@ -21,14 +24,11 @@ describe("the admin sync", () => {
   let agent: Harness;
 
   beforeEach(async () => {
-    server = await startAdminServer({ token });
+    server = await adminServer({ token });
     agent = harness(settingsFor(server.url));
   });
 
-  afterEach(async () => {
-    await agent.stop();
-    await server.close();
-  });
+  afterEach(cleanUp);
 
   const names = () => agent.taken.map(({ document }) => thresholds(document));
 
@@ -62,7 +62,6 @@ describe("the admin sync", () => {
       server.serve(cpu(80));
       await other.start();
       assert.equal(other.gapMs(), gapMs);
-      await other.stop();
     }
   });
 
@@ -177,6 +176,42 @@ describe("the admin sync", () => {
     );
   });
 
+  it("does not parse the bytes of a refused answer again", async () => {
+    let parsed = 0;
+    const counting = harness(settingsFor(server.url), {
+      parseDocument: (input) => {
+        parsed += 1;
+        return parseDocument(input);
+      },
+    });
+    server.answerConfig({ body: { alert_rules: [{ index: "cpu", threshold: "x" }] } });
+    await counting.start();
+    await counting.next();
+    await counting.next();
+    assert.equal(parsed, 1);
+    assert.equal(counting.sync.counters.refused, 3);
+    assert.match(counting.lastError(), /alert_rules\[0\]\.threshold/);
+  });
+
+  it("warns of each period of trouble once, and says once that each is over", async () => {
+    const period = async (): Promise<void> => {
+      server.answerConfig({ status: 500 });
+      await agent.next();
+      await agent.next();
+      server.serve(cpu(80));
+      await agent.next();
+      await agent.next();
+    };
+    server.serve(cpu(80));
+    await agent.start();
+    await period();
+    await period();
+    assert.deepEqual(
+      agent.logged.lines.map(({ event }) => event),
+      ["admin sync failing", "admin sync recovered", "admin sync failing", "admin sync recovered"],
+    );
+  });
+
   it("backs off to five minutes while the server fails, first soon, and then goes back to its pace", async () => {
     server.answerConfig({ status: 500 });
     await agent.start();
@@ -231,7 +266,9 @@ describe("the admin sync", () => {
     assert.equal(saved["received_at"], Math.floor(agent.clock.now() / 1_000));
     assert.equal(saved["answer"], JSON.stringify(cpu(80)));
 
-    const restarted = harness(settingsFor(server.url), { cache: memoryCache(agent.cache.content) });
+    const cache = memoryCache(agent.cache.content);
+
+    const restarted = harness(settingsFor(server.url), { cache });
     server.answerConfig((_, response) => response.destroy());
     await restarted.start();
     assert.deepEqual(
@@ -244,7 +281,7 @@ describe("the admin sync", () => {
     assert.equal(server.requests.at(-1)?.headers["if-none-match"], '"v1"');
     assert.equal(restarted.taken.length, 1);
     assert.equal(restarted.sync.status().status, "ok");
-    await restarted.stop();
+    assert.equal(cache.saves, 0, "what came from the cache is not written back to it");
   });
 
   it("does not name a version to another server or for another address than it was given by", async () => {
@@ -252,14 +289,12 @@ describe("the admin sync", () => {
     let own: NodeIdentity = node;
     const moving = harness(settingsFor(server.url), { node: () => own });
     await moving.start();
-    const other = await startAdminServer({ token });
+    const other = await adminServer({ token });
     other.serve(cpu(90), '"1"');
     const moved = harness(settingsFor(other.url), { cache: memoryCache(moving.cache.content) });
     await moved.start();
     assert.equal(other.requests[0]?.headers["if-none-match"], undefined);
     assert.deepEqual(thresholds(moved.taken.at(-1)!.document), { cpu: { warning: 90 } });
-    await moved.stop();
-    await other.close();
 
     own = { ...node, ip: "192.0.2.99" };
     await moving.next();
@@ -268,7 +303,6 @@ describe("the admin sync", () => {
     await moving.next();
     assert.equal(server.requests.at(-1)?.headers["if-none-match"], '"1"');
     assert.equal(moving.taken.length, 1);
-    await moving.stop();
   });
 
   it("ignores a garbled cache with a warning that shows nothing of it", async () => {
@@ -290,7 +324,6 @@ describe("the admin sync", () => {
       assert.deepEqual(restarted.logged.of("warn"), ["admin cache ignored"], content);
       assert.equal(restarted.taken.length, 1, "the server's answer");
       assert.ok(!restarted.logged.text().includes("hidden-word"));
-      await restarted.stop();
     }
   });
 
@@ -326,7 +359,6 @@ describe("the admin sync", () => {
     await hung.clock.advance(2_000);
     await hung.polled(1);
     assert.deepEqual(hung.logged.of("warn"), ["admin cache ignored", "admin cache not saved"]);
-    await hung.stop();
   });
 
   it("keeps what is in force when taking over a policy fails, and tries again", async () => {
@@ -344,7 +376,6 @@ describe("the admin sync", () => {
     await failing.next();
     assert.equal(failing.sync.status().status, "ok");
     assert.equal(failing.sync.counters.applied, 1);
-    await failing.stop();
   });
 
   it("asks once more at once when a kept connection closed under it, and reports nothing", async () => {
@@ -376,7 +407,7 @@ describe("the admin sync", () => {
   });
 
   it("keeps a path prefix, and sends names that no header could hold percent-encoded", async () => {
-    const prefixed = await startAdminServer({ prefix: "/ops/vpc" });
+    const prefixed = await adminServer({ prefix: "/ops/vpc" });
     prefixed.serve(cpu(80));
     const odd = harness(settingsFor(`${prefixed.url}/`, { token: null }), {
       node: () => ({ cluster: "北京 1", name: "a\nb%\ud800", ip: "fe80::1%eth0" }),
@@ -388,15 +419,13 @@ describe("the admin sync", () => {
     assert.equal(decodeURIComponent(String(headers["x-node-name"])), "a\nb%\ufffd");
     assert.equal(decodeURIComponent(String(headers["x-client-ip"])), "fe80::1%eth0");
     assert.equal(headers.authorization, undefined);
-    await odd.stop();
-    await prefixed.close();
   });
 
   it("shows no token and no password of the address, even when the server repeats them", async () => {
     const url = server.url.replace("http://", "http://agent:pa55word@");
     const other = harness(settingsFor(url, { token: new Secret("another-t0ken") }));
     server.answerConfig({ status: 200 });
-    const tell = await startAdminServer();
+    const tell = await adminServer();
     const told = harness(settingsFor(tell.url.replace("http://", "http://agent:pa55word@")));
     tell.answerConfig({
       status: 403,
@@ -410,8 +439,5 @@ describe("the admin sync", () => {
     for (const { lastError, logged } of [other, told])
       for (const secret of [token, "pa55word", "another-t0ken"])
         assert.ok(!(lastError() + logged.text()).includes(secret));
-    await other.stop();
-    await told.stop();
-    await tell.close();
   });
 });

@@ -142,18 +142,22 @@ describe("who may do what", () => {
     assert.equal(t.view.accepted.length, 0);
   });
 
-  it("refuses changes from elsewhere while there is no token, and takes them with one", async function () {
-    if (outside === undefined) return this.skip();
-    await start({ host: outside });
+  const fromElsewhere = async (): Promise<void> => {
+    await start({ host: outside ?? "" });
     const answer = await write("/api/alert", alert);
     assert.equal(answer.status, 401);
     assert.match(answer.text, /loopback only; set a token in server\.token or SERVER_TOKEN/);
     assert.equal((await write("/api/alert", alert, { Host: "localhost" })).status, 401);
     assert.equal((await t.ask("/api/alerts")).status, 200);
     await t.api.stop();
-    await start({ host: outside, token: "s3cret-token" });
+    await start({ host: outside ?? "", token: "s3cret-token" });
     assert.equal((await write("/api/alert", alert, bearer("s3cret-token").headers)).status, 202);
-  });
+  };
+  if (outside !== undefined)
+    it(
+      "refuses changes from elsewhere while there is no token, and takes them with one",
+      fromElsewhere,
+    );
 
   it("closes reads too when all is protected, but never the probes", async () => {
     await start({ token: "s3cret-token", protect: "all" });

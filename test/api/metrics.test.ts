@@ -310,6 +310,19 @@ describe("/api/metrics", () => {
     assert.equal((await t.ask("/health")).status, 200);
   });
 
+  it("writes every value exactly, however many different ones there are", async () => {
+    t.view.fill(10_000, (at) => ({
+      cpu: Math.sin(at) * 1e9,
+      memory: at % 3 === 0 ? null : -at / 7,
+    }));
+    const answer = await t.ask("/api/metrics?start=-2d&index=cpu,memory");
+    const expected = t.view.rows.get("east/node-1")!.map(({ slotMs, values }) => ({
+      timestamp: slotMs / 1_000,
+      metrics: Object.fromEntries(values),
+    }));
+    assert.deepEqual(answer.json, expected);
+  });
+
   it("splits lists so that joining them gives them back", () => {
     const name = fc.stringMatching(/^[a-z]{1,8}$/);
     const label = fc

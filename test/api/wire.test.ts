@@ -447,7 +447,7 @@ describe("the server", () => {
     assert.equal(foreign.faults[0]?.path, "server.host");
   });
 
-  it("stops without having been started", async () => {
+  it("may be stopped twice", async () => {
     await start();
     await t.api.stop();
     await t.api.stop();

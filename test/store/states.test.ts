@@ -25,7 +25,7 @@ describe("alert states in two places", () => {
     return {
       load: async () => {
         check();
-        return await port.load();
+        return port.load();
       },
       save: async (changes) => {
         check();

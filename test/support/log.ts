@@ -13,8 +13,8 @@ export interface LogLine {
 export function recordLog(redactor: Redactor = createRedactor()): {
   log: Log;
   lines: LogLine[];
-  text(): string;
-  of(level: string): string[];
+  text: () => string;
+  of: (level: string) => string[];
 } {
   const lines: LogLine[] = [];
   const raw: string[] = [];

@@ -80,7 +80,8 @@ function createWatch(clock: Clock, log: Log) {
       return status.current;
     },
     lost: (reason: string): void => {
-      if (status.set("down", reason)) log.warn("redis unavailable", { reason });
+      if (status.set("down", reason))
+        log.warn("redis unavailable", { reason, meanwhile: "everything stays in memory" });
     },
     back: (): void => {
       const wasDown = status.current.status === "down";
