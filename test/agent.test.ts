@@ -6,6 +6,7 @@ import path from "node:path";
 import { startAdminServer, type AdminServer } from "./support/admin.ts";
 import { runAgent, startAgent, type Agent } from "./support/agent.ts";
 import { eventually } from "./support/clock.ts";
+import { mountFuse } from "./support/fuse.ts";
 import { startRedis, type TestRedis } from "./support/redis.ts";
 import { startDingtalk, startFeishu, type Robot } from "./support/robots.ts";
 import { startSmtp, type Smtp } from "./support/smtp.ts";
@@ -249,6 +250,58 @@ describe("the agent on this machine", function () {
         .filter(({ timestamp, metrics }) => !found.has(`${timestamp}:${metrics["memory"]}`));
       assert.deepEqual(lost, []);
     });
+
+  it("pays for a dead mount with that mount's value alone, under full load of the API, and still ends", async () => {
+    const mount = await mountFuse();
+    track(mount, () => mount.remove());
+    const series = `disk{mount="${mount.mountPoint}"}`;
+    const agent = await startAgent({
+      config: { metrics: { collection_interval: 1 }, storage: { backend: "memory" } },
+    });
+    const latest = async (): Promise<Rows> =>
+      (
+        await agent.post("/api/metrics", {
+          start_time: "-5s",
+          indexes: ["cpu", "memory", "disk", series],
+        })
+      ).json as Rows;
+    await eventually(
+      "the mount has a value",
+      async () => (await latest()).at(-1)?.metrics[series] !== null,
+    );
+    mount.freeze();
+    let answered = 0;
+    let slowestMs = 0;
+    const endMs = performance.now() + 5_000;
+    const client = async (): Promise<void> => {
+      while (performance.now() < endMs) {
+        const startedMs = performance.now();
+        const { status } = await agent.get(
+          ["/health", "/metrics", "/", "/api/metrics?start=-1m"][answered % 4]!,
+        );
+        slowestMs = Math.max(slowestMs, performance.now() - startedMs);
+        assert.equal(status, 200);
+        answered += 1;
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, client));
+    const rows = (await latest()).slice(-2);
+    for (const { metrics } of rows) {
+      assert.equal(metrics[series], null);
+      for (const other of ["cpu", "memory", "disk"])
+        assert.equal(typeof metrics[other], "number", other);
+    }
+    assert.ok(answered > 100, `${answered} answers`);
+    // A look that begins while the mount hangs takes its two seconds; nothing takes longer.
+    assert.ok(slowestMs < 4_000, `${slowestMs} ms`);
+    assert.match(
+      (await agent.get("/metrics")).text,
+      /node_filesystem_device_error\{[^}]*fuse[^}]*\} 1/,
+    );
+    const startedMs = performance.now();
+    assert.equal(await agent.stop(), 0);
+    assert.ok(performance.now() - startedMs < 2_000, "a hanging call held up the exit");
+  });
 
   it("works with nothing configured, says once that Redis is away, and ends at once when asked", async () => {
     const agent = await startAgent({ config: { redis: { port: 1 } } });
