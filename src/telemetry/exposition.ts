@@ -9,6 +9,7 @@ function formatValue(value: number): string {
 }
 
 function escapeHelp(text: string): string {
+  if (!/[\\\n]/.test(text)) return text;
   return text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n");
 }
 

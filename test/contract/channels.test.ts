@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/base/clock.ts";
 import { deadline } from "../../src/base/every.ts";
@@ -52,6 +55,33 @@ const services: Readonly<Record<string, (kind: Kind) => Promise<Service>>> = {
   },
 };
 
+/** For a channel without a service of its own here: any HTTP server, at every address its example has. */
+async function anyService(plugin: AnyChannelPlugin, kind: Kind): Promise<Service> {
+  let received = 0;
+  const server = http.createServer((request, response) => {
+    request.resume().on("end", () => {
+      received += 1;
+      if (kind === "works") response.end("ok");
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  const addresses = Object.entries(plugin.example).filter(([, value]) =>
+    /^https?:/.test(String(value)),
+  );
+  assert.ok(addresses.length > 0, `${plugin.type} posts to no URL: add a service to this file`);
+  return {
+    settings: Object.fromEntries(addresses.map(([key]) => [key, url])),
+    received: () => received,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await Promise.resolve();
+    },
+  };
+}
+
 function secretsOf(value: unknown): string[] {
   if (value instanceof Secret) return [value.reveal()];
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(secretsOf) : [];
@@ -68,15 +98,15 @@ function parsed(
 
 for (const plugin of channelPlugins)
   describe(`channel ${plugin.type}`, () => {
-    let http: HttpClient;
+    let client: HttpClient;
     let service: Service | undefined;
     let channel: Channel | undefined;
     beforeEach(() => {
-      http = createHttpClient();
+      client = createHttpClient();
     });
     afterEach(async () => {
       await channel?.close();
-      http.close();
+      client.close();
       await service?.close();
       channel = undefined;
       service = undefined;
@@ -85,11 +115,9 @@ for (const plugin of channelPlugins)
     async function open(
       kind: Kind,
     ): Promise<{ service: Service; channel: Channel; settings: unknown }> {
-      const start = services[plugin.type];
-      assert.ok(start !== undefined, `no service for ${plugin.type}: add one to this file`);
-      service = await start(kind);
+      service = await (services[plugin.type]?.(kind) ?? anyService(plugin, kind));
       const { settings } = parsed(plugin, service.settings);
-      channel = plugin.create(settings, { http, clock: systemClock, language: "en" });
+      channel = plugin.create(settings, { http: client, clock: systemClock, language: "en" });
       return { service, channel, settings };
     }
 
