@@ -25,10 +25,12 @@ const fewMediaTypes: Plugin = {
   },
 };
 
-await rm("dist", { recursive: true, force: true });
+/** Where to: `dist`, or the directory given. */
+const outdir = process.argv[2] ?? "dist";
+await rm(outdir, { recursive: true, force: true });
 await build({
   entryPoints: { targetvpc: "src/main.ts" },
-  outdir: "dist",
+  outdir,
   outExtension: { ".js": ".mjs" },
   chunkNames: "parts/[name]-[hash]",
   bundle: true,

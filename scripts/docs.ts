@@ -92,12 +92,12 @@ export const tables: Readonly<Record<string, () => string>> = {
 /** A document with its tables as the code has them now. */
 export function withTables(text: string): string {
   return text.replaceAll(
-    /(<!-- table: (\w+) -->\n)[\s\S]*?(\n<!-- end -->)/g,
+    /(<!-- table: (\w+) -->)[\s\S]*?(<!-- end -->)/g,
     (_, open: string, name: string, close: string) => {
       const make = tables[name];
       if (make === undefined)
         throw new Error(`no table "${name}"; known: ${Object.keys(tables).join(", ")}`);
-      return `${open}\n${make()}\n${close}`;
+      return `${open}\n\n${make()}\n\n${close}`;
     },
   );
 }

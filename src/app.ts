@@ -12,8 +12,11 @@ import { settled, startHeartbeat } from "./storage.ts";
 import { version } from "./version.ts";
 import { createView } from "./view.ts";
 
-/** What is on its way when the agent stops gets this long. */
-const graceMs = 1_000;
+/** Shares of the two seconds in which the agent stops: requests and samples, messages on their way, saving. */
+const incomingMs = 600;
+const graceMs = 800;
+const sendingMs = 600;
+const savingMs = 500;
 
 /** The whole agent: constructing starts nothing, `start` starts its parts in order, `stop` stops them in reverse. */
 export class App {
@@ -23,6 +26,8 @@ export class App {
   readonly #api: Api;
   readonly #createdAtMs: number;
   readonly #running: Running[] = [];
+  /** Settled when the states of an earlier run are there. */
+  readonly #restored = Promise.withResolvers<undefined>();
   #draining = false;
 
   constructor(deps: AppDeps) {
@@ -50,28 +55,40 @@ export class App {
     const { host, port } = await this.#api.start();
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
     log.info("listening", { url, node: this.node.name, ip: this.node.ip, version });
+    await storage.outbox.load();
     inForce.takeFile();
     storage.backend.start();
     const intervalMs = (): number => inForce.runtime.intervalMs;
     const onError = (cause: unknown): void => log.error("tick failed", { cause: errorText(cause) });
     this.#running.push(everySlot(clock, intervalMs, (slotMs) => this.#tick(slotMs), onError));
+    await settled(storage.backend, clock);
     await this.#restore();
+    this.#restored.resolve(undefined);
     ticker.beginJudging();
     if (admin !== null) this.#running.push(admin.start());
     this.#running.push(this.#heartbeat());
   }
 
-  /** Stops everything, what is on its way within about a second; what was sampled and decided is saved. */
+  /**
+   * Stops everything within about two seconds: first what brings work in, then what is on its way, and last it saves
+   * what was sampled and decided. What was not sent is kept for the next start.
+   */
   async stop(): Promise<void> {
     const { notifier, storage, http, ticker } = this.#parts;
     this.#draining = true;
-    await this.#api.stop();
-    for (const running of this.#running.toReversed()) await running.stop();
-    await ticker.idle();
-    await notifier.stop(graceMs);
-    await this.#save();
+    const loops = this.#running.map((running) => running.stop());
+    await this.#atMost(incomingMs, [this.#api.stop(), ...loops]);
+    await this.#atMost(graceMs, [ticker.idle().then(() => notifier.stop(sendingMs))]);
+    await this.#atMost(savingMs, [this.#save()]);
     await storage.backend.stop();
     http.close();
+  }
+
+  /** Waits for all, but not longer. */
+  async #atMost(ms: number, work: readonly Promise<unknown>[]): Promise<void> {
+    const enough = new AbortController();
+    await Promise.race([Promise.all(work), this.#deps.clock.sleep(ms, enough.signal)]);
+    enough.abort();
   }
 
   /** The redacted configuration that would be in force with what the file says. */
@@ -84,7 +101,7 @@ export class App {
   async testChannel(name: string): Promise<Outcome | null> {
     this.#parts.inForce.takeFile();
     const outcome = await this.#parts.notifier.test(name);
-    await this.#parts.notifier.stop(graceMs);
+    await this.#parts.notifier.stop(sendingMs);
     return outcome;
   }
 
@@ -101,7 +118,6 @@ export class App {
   /** Takes up where an earlier run stopped. */
   async #restore(): Promise<void> {
     const { storage, engine, incidents } = this.#parts;
-    await settled(storage.backend, this.#deps.clock);
     await storage.states.load();
     await engine.restore();
     await incidents.restore();
@@ -109,16 +125,14 @@ export class App {
 
   async #save(): Promise<void> {
     const { engine, storage } = this.#parts;
-    const { clock, log } = this.#deps;
-    const enough = new AbortController();
-    const saving = Promise.all([
-      engine
-        .save()
-        .catch((cause: unknown) => log.warn("alert states not saved", { cause: errorText(cause) })),
-      storage.series.flush(),
-      storage.states.flush(),
-    ]).finally(() => enough.abort());
-    await Promise.race([saving, clock.sleep(graceMs, enough.signal)]);
+    const { log } = this.#deps;
+    await engine.save().catch((cause: unknown) => {
+      log.warn("alert states not saved", { cause: errorText(cause) });
+    });
+    await Promise.all([storage.series.flush(), storage.states.flush()]);
+    const depths = [...(await storage.outbox.depth()).values()];
+    const count = depths.reduce((sum, depth) => sum + depth, 0);
+    if (count > 0) log.info("messages kept for the next start", { count });
   }
 
   /** Puts a policy in force. */
@@ -135,8 +149,18 @@ export class App {
 
   #heartbeat(): Running {
     const { clock } = this.#deps;
-    return startHeartbeat(this.#parts.storage.backend, clock, async () => {
-      await this.#effective.flush();
+    const { backend, states } = this.#parts.storage;
+    let epoch = backend.epoch();
+    return startHeartbeat(backend, clock, async () => {
+      // The store was away at the start: what it knows of alerts is taken up now.
+      if (!states.complete) await this.#restore();
+      // It was away since, and may have come back empty.
+      if (backend.epoch() !== epoch) {
+        epoch = backend.epoch();
+        states.resend();
+        this.#effective.resend();
+      }
+      await Promise.all([states.flush(), this.#effective.flush()]);
       return { ...this.node, version, lastSeenMs: clock.now() };
     });
   }
@@ -150,6 +174,7 @@ export class App {
       version,
       clock,
       components: () => this.#components(),
+      restored: this.#restored.promise,
       ready: () => !this.#draining && this.#parts.ticker.ticks > 0,
     });
     const renderPage = createPage({ view, clock, redactor });

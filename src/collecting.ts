@@ -22,6 +22,8 @@ export function createCollecting(config: Config, deps: { clock: Clock; log: Log 
   const { proc, sys, root, source } = config.host;
   const host = createHost({ roots: { proc, sys, root }, clock: deps.clock });
   const chosen = chooseSource(source, process.platform, existsSync(path.join(proc, "stat")));
+  if (chosen === "portable" && source === "auto" && process.platform === "linux")
+    deps.log.warn("no /proc there; asking the operating system instead", { "host.proc": proc });
   const collection = createCollection({
     host,
     collectors: chosen === "proc" ? collectors : portableCollectors,

@@ -58,6 +58,11 @@ export class Published {
     this.#json = JSON.stringify(document);
   }
 
+  /** Has it written again with the next flush, though it did not change. */
+  resend(): void {
+    this.#sent = null;
+  }
+
   async flush(): Promise<void> {
     const json = this.#json;
     const fresh = this.#clock.monotonic() - this.#sentAtMs < this.#againAfterMs;

@@ -57,12 +57,12 @@ export async function acceptAlert(
     level: alert.level,
     threshold: alert.threshold,
     value: alert.value,
-    // Who comes from the future would stay in the cooldown until then.
-    atMs: Math.min(alert.atMs, deps.nowMs),
+    // The cooldown runs by our clock: a sender's may stand still or be wrong. Its own time goes into message and record.
+    atMs: deps.nowMs,
     peak: alert.value,
     reason: null,
   };
-  const { incident, suppressed } = await deps.incidents.accept(transition);
+  const { incident, suppressed } = await deps.incidents.accept(transition, alert.atMs);
   if (suppressed === null) return { status: "accepted", id: incident.id };
   return {
     status: "suppressed",

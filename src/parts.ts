@@ -129,7 +129,8 @@ function judging(
 export function createParts(deps: AppDeps): Parts {
   const base = lay(deps);
   const storage = store(base);
-  const { outbox, receipts } = storage.backend;
+  const { outbox } = storage;
+  const { receipts } = storage.backend;
   const { inForce } = base;
   const notifier = createNotifier({
     ...base,

@@ -7,6 +7,7 @@ import type { Backend, SeriesStore } from "./store/contract.ts";
 import { createBackend, type BackendName } from "./store/index.ts";
 import { createLocalFiles, type LocalFiles } from "./store/local.ts";
 import { createSeriesStore } from "./store/series.ts";
+import { createSpooledOutbox, type SpooledOutbox } from "./store/spool.ts";
 import { States } from "./store/states.ts";
 
 /** Everything that is kept somewhere. */
@@ -15,6 +16,8 @@ export interface Storage {
   readonly local: LocalFiles;
   readonly series: SeriesStore;
   readonly states: States;
+  /** Messages on their way; they outlive the agent. */
+  readonly outbox: SpooledOutbox;
 }
 
 export interface StorageDeps {
@@ -58,6 +61,7 @@ export function createStorage(deps: StorageDeps): Storage {
   return {
     backend,
     local,
+    outbox: createSpooledOutbox(backend.outbox, { local, file: fileName("outbox", node), log }),
     series: createSeriesStore({
       backend,
       node,

@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import type { ComponentStatus } from "./core/ports.ts";
 import type { NodeIdentity } from "./core/node.ts";
 import { parseSelector, type Row } from "./core/series.ts";
@@ -26,6 +27,8 @@ export interface ViewParts extends MeasuredParts {
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
   readonly ready: () => boolean;
+  /** Before this, nobody knows what was already told. */
+  readonly restored: Promise<unknown>;
 }
 
 /** How each source of rules and channels is doing. */
@@ -81,10 +84,11 @@ async function configOf(
 ): Promise<Readonly<Record<string, unknown>> | null> {
   const json = await parts.storage.backend.getDocument(node, "effective");
   if (json === null) return null;
-  const parsed: unknown = JSON.parse(json);
-  return typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)
-    ? { ...parsed }
-    : null;
+  const parsed = v.safeParse(
+    v.pipe(v.string(), v.parseJson(), v.record(v.string(), v.unknown())),
+    json,
+  );
+  return parsed.success ? parsed.output : null;
 }
 
 /** All the API may ask, answered by the parts. */
@@ -111,9 +115,20 @@ export function createView(parts: ViewParts): AgentView {
     rules: () => inForce.book.policy.rules,
     sources: () => sourceStates(parts, startedAtMs),
     incidents: () => incidents.list(),
-    acknowledge: (id, by) => incidents.acknowledge(id, by),
-    acceptAlert: (alert) =>
-      acceptAlert(alert, { node, nowMs: clock.now(), backend: storage.backend, incidents, unitOf }),
+    acknowledge: async (id, by) => {
+      await parts.restored;
+      return incidents.acknowledge(id, by);
+    },
+    acceptAlert: async (alert) => {
+      await parts.restored;
+      return acceptAlert(alert, {
+        node,
+        nowMs: clock.now(),
+        backend: storage.backend,
+        incidents,
+        unitOf,
+      });
+    },
     channels: () => notifier.states(),
     testChannel: (name) => notifier.test(name),
     receipts: (query) => storage.backend.receipts.list(query),

@@ -251,6 +251,69 @@ describe("the agent on this machine", function () {
       assert.deepEqual(lost, []);
     });
 
+  it("sends after a restart what it could not send before it ended, however it ended", async () => {
+    const { feishu, channels } = await robots();
+    const config = {
+      storage: { backend: "memory" },
+      alerts: {
+        rules: [{ name: "always", index: "memory", threshold: 0.1 }],
+        channels: channels.slice(0, 1),
+      },
+    };
+    feishu.respondWith("drop");
+    for (const end of ["stop", "kill"] as const) {
+      const agent = await agentWith(config);
+      await eventually(
+        "it was tried in vain",
+        async () =>
+          (await agent.get("/api/deliveries")).text.includes("retrying") ||
+          (end === "kill" && feishu.requests() > 3),
+      );
+      await agent[end]();
+    }
+    assert.equal(feishu.received.length, 0);
+    feishu.respondWith(null);
+    const agent = await agentWith(config);
+    await eventually(
+      "the message of the first run arrives",
+      () => feishu.received.length === 1,
+      20_000,
+    );
+    assert.equal(((await agent.get("/api/alerts")).json as { items: unknown[] }).items.length, 1);
+  });
+
+  it("says nothing twice when asked before it knows what was told", async () => {
+    const { feishu, channels } = await robots();
+    const config = {
+      storage: { backend: "memory" },
+      alerts: { default_rules: false, channels: channels.slice(0, 1) },
+    };
+    const alert = {
+      index: "queue",
+      threshold: 1,
+      current_value: 2,
+      timestamp: Math.floor(Date.now() / 1_000),
+    };
+    const first = await agentWith(config);
+    assert.equal(
+      ((await first.post("/api/alert", alert)).json as { status: string }).status,
+      "accepted",
+    );
+    await eventually("it arrived", () => feishu.received.length === 1);
+    await first.kill();
+    const second = await agentWith(config);
+    assert.equal(
+      ((await second.post("/api/alert", alert)).json as { status: string }).status,
+      "suppressed",
+    );
+    const stale = { ...alert, timestamp: alert.timestamp - 172_800 };
+    assert.equal(
+      ((await second.post("/api/alert", stale)).json as { status: string }).status,
+      "suppressed",
+    );
+    assert.equal(feishu.received.length, 1);
+  });
+
   it("pays for a dead mount with that mount's value alone, under full load of the API, and still ends", async () => {
     const mount = await mountFuse();
     track(mount, () => mount.remove());

@@ -13,7 +13,7 @@ const fences: Readonly<Record<string, string>> = {
   "@koa/router": "api/",
   nodemailer: "notify/email.ts",
   "prom-client": "telemetry/",
-  systeminformation: "collect/portable.ts",
+  systeminformation: "collect/systeminformation.ts",
   yaml: "config/",
   "jsonc-parser": "config/",
 };

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { deadline } from "../base/every.ts";
 import type { HttpClient, HttpReply, HttpRequest } from "../base/http.ts";
 import { kindOf } from "../base/parse.ts";
-import { createRedactor, Secret, type Redactor } from "../base/secret.ts";
+import { createRedactor, Secret, type Redactor, decoded } from "../base/secret.ts";
 import { truncateBytes } from "../base/text.ts";
 import { AgentError, errorText } from "../core/errors.ts";
 import type { NodeIdentity } from "../core/node.ts";
@@ -74,7 +74,7 @@ export function adminRedactor({ baseUrl, token }: AdminSettings): Redactor {
   const redactor = createRedactor();
   redactor.learn(token);
   const password = URL.canParse(baseUrl) ? new URL(baseUrl).password : "";
-  if (password !== "") redactor.learn(new Secret(decodeURIComponent(password)));
+  if (password !== "") redactor.learn(new Secret(decoded(password)));
   return redactor;
 }
 

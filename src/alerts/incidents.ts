@@ -34,6 +34,8 @@ const saveEveryMs = 60_000;
 /** Ended incidents are listed this long, and this many. */
 const keepEndedMs = 24 * 3_600_000;
 const keepEnded = 500;
+/** Alerts of others that are remembered. */
+const keepForeign = 1_000;
 
 const recordOf = { fired: "firing", escalated: "escalated", resolved: "resolved" } as const;
 
@@ -77,10 +79,14 @@ export class Incidents {
   }
 
   /** An alert of somebody else's: it is told, or falls into the cooldown of an earlier one. */
-  async accept(transition: Transition): Promise<{ incident: Incident; suppressed: string | null }> {
+  async accept(
+    transition: Transition,
+    reportedAtMs: number,
+  ): Promise<{ incident: Incident; suppressed: string | null }> {
     const telling = this.#take(transition, true);
     if (telling === null) throw new TypeError("a firing always concerns an incident");
-    await this.#conclude([telling]);
+    this.#dropForeign();
+    await this.#conclude([{ ...telling, atMs: reportedAtMs }]);
     return {
       incident: telling.incident,
       suppressed: telling.message === null ? telling.suppressed : null,
@@ -139,6 +145,21 @@ export class Incidents {
     return all.sort((a, b) => order(a) - order(b) || b.startedAtMs - a.startedAtMs);
   }
 
+  /** Others may name any index and node: the oldest of too many are forgotten. */
+  #dropForeign(): void {
+    const foreign = [...this.#records].filter(([, record]) => record.foreign);
+    if (foreign.length <= keepForeign) return;
+    const age = ([, { incident }]: (typeof foreign)[number]): number => incident.updatedAtMs;
+    const oldest = foreign.toSorted((a, b) => age(a) - age(b)).slice(0, -keepForeign);
+    for (const [key] of oldest) this.#forget(key);
+  }
+
+  #forget(key: string): void {
+    this.#records.delete(key);
+    this.#savedAtMs.delete(key);
+    this.#unsaved.set(key, null);
+  }
+
   #settingsFor(subject: AlertSubject): DecideSettings {
     const settings = this.#deps.settings();
     return { ...settings, cooldownMs: subject.cooldownMs ?? settings.cooldownMs };
@@ -192,9 +213,7 @@ export class Incidents {
         0,
       );
     else if (!isOpen(record) && idleMs >= Math.max(keepEndedMs, cooldownMs)) {
-      this.#records.delete(key);
-      this.#savedAtMs.delete(key);
-      this.#unsaved.set(key, null);
+      this.#forget(key);
     }
   }
 

@@ -58,7 +58,8 @@ export function everySlot(
     async (signal) => {
       const step = intervalMs();
       const slotMs = Math.floor(clock.now() / step) * step;
-      if (slotMs !== lastSlotMs) {
+      // A slot that a longer interval begins in the past was sampled already; a clock set back is followed.
+      if (slotMs > lastSlotMs || lastSlotMs - slotMs >= step) {
         lastSlotMs = slotMs;
         await work(slotMs, signal).catch(onError);
       }

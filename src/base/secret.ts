@@ -38,16 +38,25 @@ export interface Redactor {
 /** Secrets shorter than this are not searched for in texts: they would mask ordinary words. */
 const shortestSearched = 4;
 
-/** The forms in which a secret may turn up in a text: as it is, URL-encoded, and each query value of a URL. */
+/** A part of a URL without its percent-encoding; as it is when that is broken. */
+export function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+/** The forms in which a secret may turn up in a text: as it is, URL-encoded, inside JSON, and each query value of a URL. */
 function forms(secret: string): string[] {
-  const found = [secret, encodeURIComponent(secret)];
+  const found = [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1)];
   if (URL.canParse(secret)) {
     const url = new URL(secret);
     found.push(url.href, url.pathname + url.search);
     for (const value of url.searchParams.values()) found.push(value);
     const last = url.pathname.split("/").at(-1);
     if (last !== undefined && last.length >= 16) found.push(last);
-    if (url.password !== "") found.push(url.password, decodeURIComponent(url.password));
+    if (url.password !== "") found.push(url.password, decoded(url.password));
   }
   return found.filter((form) => form.length >= shortestSearched);
 }

@@ -99,7 +99,7 @@ const portableCpu = like<ProcStat>(cpu, {
 
 /** The library costs 9 MB of memory, so it is loaded by whoever first looks. */
 async function readMemory(): Promise<MemInfo> {
-  const { mem } = await import("systeminformation");
+  const { mem } = await import("./systeminformation.ts");
   const { total, free, active, swaptotal, swapfree } = await mem();
   // `used` of the library contains caches; `active` is what is not available.
   const fields = {
@@ -153,7 +153,7 @@ const knownDiskFamilies: ReadonlySet<string> = new Set([
 const portableDisk = like<readonly Filesystem[]>(disk, {
   doc: "Space of every real filesystem by systeminformation, which asks df",
   read: async () => {
-    const { fsSize } = await import("systeminformation");
+    const { fsSize } = await import("./systeminformation.ts");
     const found = (await fsSize()).filter(({ type, mount }) =>
       isWatched({ type, mountPoint: mount }),
     );

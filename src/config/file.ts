@@ -21,7 +21,7 @@ function parseJson(text: string, path: string): unknown {
 
 /** YAML is read by few: its parser is loaded when the first such file is. */
 async function parseYaml(text: string, path: string): Promise<unknown> {
-  const { parseDocument: parseYamlDocument } = await import("yaml");
+  const { parseDocument: parseYamlDocument } = await import("./yaml.ts");
   const document = parseYamlDocument(text, { prettyErrors: true });
   const [error] = document.errors;
   if (error !== undefined) {

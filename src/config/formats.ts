@@ -29,8 +29,10 @@ const words: Readonly<Record<string, boolean>> = {
   "0": false,
 };
 
+/** A value in a fault. A long text or an address may be a secret in the wrong place: only its kind is told. */
 function shown(input: unknown): string {
-  return typeof input === "string" || typeof input === "number"
+  if (typeof input === "number") return String(input);
+  return typeof input === "string" && input.length <= 24 && !/[/@]/.test(input)
     ? JSON.stringify(input)
     : kindOf(input);
 }
@@ -103,6 +105,8 @@ export const httpUrl: Format<string> = {
         fault: `expected a URL such as https://admin.example.com, got ${kindOf(input)} that is none`,
       };
     const url = new URL(input);
+    if (url.search !== "" || url.hash !== "")
+      return { fault: "expected a URL without a query; secrets go into admin.token" };
     if (url.username !== "" || url.password !== "")
       return { fault: "expected a URL without a user name and password in it; use admin.token" };
     return { value: input.replace(/\/+$/, "") };
@@ -110,7 +114,7 @@ export const httpUrl: Format<string> = {
 };
 
 /** A secret text; its value never shows in a fault. */
-export function secret(expected = "a text", is: RegExp = /./): Format<Secret> {
+export function secret(expected = "a text", is: RegExp = /\S/): Format<Secret> {
   return {
     fromText: asIs,
     parse: (input) =>

@@ -29,13 +29,17 @@ function secretSetting<T>(env: string, format: f.Format<T>, doc: string): Settin
 const languages = ["zh-CN", "en"] as const satisfies readonly Language[];
 const port = f.integer(0, 65_535);
 const optionalText = f.nullable(f.text());
-const path = f.text({ is: /^\//, expected: "a path that starts with /" });
+const path = f.text({ is: /^\/[^?#\s]*$/, expected: "a path that starts with /, without a query" });
+const hostName = f.text({
+  is: /^[^/@\s]+$/,
+  expected: "a host name or an address; a URL goes into redis.url",
+});
 const directory = f.text({ is: /^\//, expected: "an absolute directory" });
 const keyWord = f.text({ is: /^[A-Za-z0-9_.:-]+$/, expected: "letters, digits and _ . : -" });
 const clusterName = f.text({ is: /^[^/\s]+$/, expected: "a name without / and spaces" });
 
 const redis = {
-  host: setting("REDIS_HOST", f.text(), "localhost", "Host name or address of Redis"),
+  host: setting("REDIS_HOST", hostName, "localhost", "Host name or address of Redis"),
   port: setting("REDIS_PORT", f.integer(1, 65_535), 6379, "Its port"),
   db: setting("REDIS_DB", f.integer(0, 1_000), 0, "Database number"),
   username: setting("REDIS_USERNAME", optionalText, null, "ACL user"),

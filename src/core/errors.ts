@@ -53,6 +53,8 @@ export function errorText(cause: unknown): string {
       .join("; ");
   if (cause instanceof AggregateError && cause.message === "")
     return cause.errors.map(errorText).join("; ");
+  // The parser's own message quotes the text around the mistake, and with it what may be secret.
+  if (cause instanceof SyntaxError) return "not valid JSON";
   return cause instanceof Error ? cause.message : String(cause);
 }
 

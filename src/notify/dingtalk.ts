@@ -45,9 +45,9 @@ export function dingtalkUrl({ webhook_url, secret }: RobotSettings, nowMs: numbe
 
 /** 310000 is any of the security settings; its text tells which. */
 function securityHint(said: string, reply: RobotReply): string {
-  if (/sign|timestamp/i.test(said)) return clockHint(reply);
-  if (/keyword/i.test(said)) return "; the robot demands a keyword; set keyword";
-  return /ip/i.test(said) ? "; this node's address is not in the robot's allow-list" : "";
+  if (/sign|timestamp|签名|时间戳/i.test(said)) return clockHint(reply);
+  if (/keyword|关键词/i.test(said)) return "; the robot demands a keyword; set keyword";
+  return /\bip\b/i.test(said) ? "; this node's address is not in the robot's allow-list" : "";
 }
 
 /** Reads what DingTalk answered: always HTTP 200, the errcode decides; null when there is none. */

@@ -165,7 +165,10 @@ function createEmail(of: EmailSettings, { language }: ChannelDeps): Channel {
   const from = senderOf(of);
   const deliver = async (mail: Mail, signal: AbortSignal): Promise<Outcome> => {
     try {
-      transport ??= openTransport(of);
+      transport ??= openTransport(of).catch((cause: unknown) => {
+        transport = undefined; // The next message tries anew, a file may be there by then.
+        throw cause;
+      });
       const info = await (
         await transport
       ).sendMail({

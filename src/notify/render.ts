@@ -47,12 +47,24 @@ function subjectName({ index, labels }: AlertSubject, words: Words): string {
   return oneLine([words.indexes[index] ?? index, ...Object.values(labels)].join(" "));
 }
 
-function titleOf({ kind, incident }: AlertMessage, words: Words): string {
+/** An alert that ended though its value still breaches: nobody judges it any more. */
+function isClosed({ kind, incident }: AlertMessage): boolean {
+  const { status, subject, value, threshold } = incident;
+  return (
+    status === "resolved" &&
+    kind === "resolved" &&
+    subject.operator !== null &&
+    breaches(subject.operator, value, threshold)
+  );
+}
+
+function titleOf(message: AlertMessage, words: Words): string {
+  const { kind, incident } = message;
   const { subject, level, value } = incident;
   const node = oneLine(subject.node.name);
   if (kind === "test") return `[${words.test}] TargetVPC: ${words.testTitle(node)}`;
   const what = words.title(subjectName(subject, words), formatValue(value, subject.unit), node);
-  if (kind === "resolved") return `[${words.resolved}] ${what}`;
+  if (kind === "resolved") return `[${isClosed(message) ? words.closed : words.resolved}] ${what}`;
   const suffix = kind === "firing" ? "" : ` (${words.kinds[kind]})`;
   return `[${words.levels[level]}] ${what}${suffix}`;
 }
@@ -103,7 +115,7 @@ function rowsOf(message: AlertMessage, words: Words): [RowName, string | null][]
     ...times(message, words),
     ["flaps", flaps > 0 ? String(flaps) : null],
     ["trend", sparkline(recent)],
-    ["message", subject.message],
+    ["message", isClosed(message) ? words.closedText : subject.message],
   ];
 }
 
@@ -128,7 +140,9 @@ function linksOf({ kind, incident, publicUrl }: AlertMessage, words: Words): Ren
     .map((link) => ({ ...link, url: new URL(link.url).href }));
 }
 
-function toneOf({ kind, incident }: AlertMessage): Tone {
+function toneOf(message: AlertMessage): Tone {
+  const { kind, incident } = message;
+  if (isClosed(message)) return "info";
   if (kind === "resolved") return "resolved";
   return kind === "test" ? "info" : incident.level;
 }

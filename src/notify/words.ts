@@ -7,6 +7,9 @@ export interface Words {
   readonly language: Language;
   readonly levels: Readonly<Record<Level, string>>;
   readonly resolved: string;
+  /** Of an alert that ended while it still breached: its rule is gone. */
+  readonly closed: string;
+  readonly closedText: string;
   readonly test: string;
   /** What stands behind a title to tell the kinds apart. */
   readonly kinds: Readonly<Record<Exclude<MessageKind, "firing" | "resolved" | "test">, string>>;
@@ -43,6 +46,8 @@ const english: Words = {
   language: "en",
   levels: { info: "INFO", warning: "WARNING", critical: "CRITICAL" },
   resolved: "RESOLVED",
+  closed: "CLOSED",
+  closedText: "The rule was removed or disabled; the value has not recovered.",
   test: "TEST",
   kinds: { escalated: "escalated", repeated: "still firing", flapping: "flapping" },
   title: (what, value, node) => `${what} ${value} on ${node}`,
@@ -76,6 +81,8 @@ const chinese: Words = {
   language: "zh-CN",
   levels: { info: "提示", warning: "警告", critical: "严重" },
   resolved: "已恢复",
+  closed: "已关闭",
+  closedText: "规则已删除或停用，数值并未恢复。",
   test: "测试",
   kinds: { escalated: "级别升高", repeated: "仍在告警", flapping: "反复波动" },
   title: (what, value, node) => `${node} ${what} ${value}`,

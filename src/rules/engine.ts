@@ -52,11 +52,12 @@ export class Engine {
     this.#rules = new RuleSet([], deps.node);
   }
 
-  /** Takes up the states of an earlier run; what is unreadable is dropped with a warning. */
+  /** Takes up the states of an earlier run that are not judged yet; what is unreadable is dropped with a warning. */
   async restore(): Promise<void> {
     for (const [key, text] of await this.#deps.port.load()) {
       try {
-        this.#restored.set(key, parseState(text));
+        const state = parseState(text);
+        if (!this.#tracked.has(key)) this.#restored.set(key, state);
       } catch (cause) {
         this.#deps.log.warn("alert state unreadable", { alert: key, cause: errorText(cause) });
         this.#unsaved.set(key, null);

@@ -88,28 +88,27 @@ function rescaled(value: number | null, from: number, to: number): number | null
 }
 
 /**
- * Adds the rows of an encoded block; rows that are already here win, and a column without any value stays away.
+ * Adds the values of an encoded block. Values that are already here win; where they are missing (a new process has no
+ * rates in its first row) the stored ones stay. A column without any value stays away.
  * Throws BLOCK_INVALID, and then has changed nothing.
  */
 export function mergeEncoded(block: Block, blob: Uint8Array, schema: BlockSchema): void {
   const grid = slotGrid(block.startMs, schema.stepMs);
   const stored = decodeBlock(blob, { columns: schema.columns.length, slots: grid.count });
-  const fresh = stored.slots
-    .map((position, index) => ({ slotMs: grid.toMs(position), index }))
-    .filter(({ slotMs }) => !block.rows.has(slotMs))
-    .map(({ slotMs, index }) => {
-      const row: (number | null)[] = [];
-      block.rows.set(place(block, slotMs), row);
-      return { row, index };
-    });
+  const rows = stored.slots.map((position, index) => {
+    const slotMs = grid.toMs(position);
+    const row = block.rows.get(slotMs) ?? [];
+    if (!block.rows.has(slotMs)) block.rows.set(place(block, slotMs), row);
+    return { row, index };
+  });
   for (const [number, column] of schema.columns.entries()) {
     const values = stored.columns[number] ?? [];
     const empty = values.every((value) => value === null);
     const position = empty ? -1 : positionOf(block, column[0], () => column);
     if (position < 0) continue;
     const decimals = block.columns[position]?.[1] ?? column[1];
-    for (const { row, index } of fresh)
-      row[position] = rescaled(values[index] ?? null, column[1], decimals);
+    for (const { row, index } of rows)
+      row[position] ??= rescaled(values[index] ?? null, column[1], decimals);
   }
 }
 

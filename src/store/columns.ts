@@ -76,24 +76,20 @@ export function fromRows(block: Block, wants: SeriesFilter): SeriesData {
   };
 }
 
-/** Two readings of the same ten minutes as one: of a slot both have, the rows of `winner` count. */
+/** Two readings of the same ten minutes as one: what both have counts as `winner` says, what it misses stays. */
 export function overlay(under: SeriesData, winner: SeriesData): SeriesData {
-  const won = new Set(winner.timesMs);
-  const rows = [
-    ...winner.timesMs.map((timeMs, index) => ({ timeMs, index, from: winner })),
-    ...under.timesMs
-      .map((timeMs, index) => ({ timeMs, index, from: under }))
-      .filter(({ timeMs }) => !won.has(timeMs)),
-  ].sort((a, b) => a.timeMs - b.timeMs);
+  const placesOf = ({ timesMs }: SeriesData): Map<number, number> =>
+    new Map(timesMs.map((timeMs, index) => [timeMs, index]));
+  const [won, lost] = [placesOf(winner), placesOf(under)];
+  const timesMs = [...new Set([...winner.timesMs, ...under.timesMs])].sort((a, b) => a - b);
+  const valueOf = (key: SeriesKey, timeMs: number): number | null =>
+    winner.columns.get(key)?.[won.get(timeMs) ?? -1] ??
+    under.columns.get(key)?.[lost.get(timeMs) ?? -1] ??
+    null;
   const keys = new Set([...under.columns.keys(), ...winner.columns.keys()]);
   return {
-    timesMs: rows.map(({ timeMs }) => timeMs),
-    columns: new Map(
-      [...keys].map((key) => [
-        key,
-        rows.map(({ from, index }) => from.columns.get(key)?.[index] ?? null),
-      ]),
-    ),
+    timesMs,
+    columns: new Map([...keys].map((key) => [key, timesMs.map((timeMs) => valueOf(key, timeMs))])),
   };
 }
 

@@ -190,12 +190,20 @@ export function createFlusher(deps: FlushDeps): Flusher {
     }
   };
   let running: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+  const begin = (): Promise<void> =>
+    round().finally(() => {
+      running = null;
+    });
   return {
+    // A round on its way may have encoded its blocks before the last row came: who asks now gets the next one.
     flush: () => {
-      running ??= round().finally(() => {
-        running = null;
+      if (running === null) return (running = begin());
+      next ??= running.then(() => {
+        next = null;
+        return (running = begin());
       });
-      return running;
+      return next;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, unlink } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
@@ -19,17 +19,17 @@ const readDeadlineMs = 2_000;
 
 async function replace(file: string, text: string): Promise<void> {
   const next = `${file}.${process.pid}.new`;
-  const handle = await open(next, "w", ownerOnlyFile);
   try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  try {
+    const handle = await open(next, "w", ownerOnlyFile);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
     await rename(next, file);
   } catch (cause) {
-    await unlink(next);
+    await rm(next, { force: true });
     throw cause;
   }
 }

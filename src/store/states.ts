@@ -31,26 +31,40 @@ export interface StatesDeps {
  */
 export class States {
   readonly #deps: StatesDeps;
-  #entries = new Map<string, Stamped>();
+  readonly #entries = new Map<string, Stamped>();
   #unsent = new Map<string, string | null>();
   #sending: Promise<void> | null = null;
   #again = false;
+  #complete = false;
 
   constructor(deps: StatesDeps) {
     this.#deps = deps;
   }
 
-  /** Reads both places; of each entry the newer one counts. Never rejects. */
+  /** Whether the shared store has told what it knew; until then `load` should be called again. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** Reads both places; of each entry the newest counts, also against what was saved meanwhile. Never rejects. */
   async load(): Promise<void> {
     const local = await this.#loadLocal();
     const remote = await this.#loadRemote();
-    this.#entries = new Map(remote);
-    for (const [key, entry] of local) {
-      const other = remote.get(key);
-      if (other !== undefined && other.atMs >= entry.atMs) continue;
-      this.#entries.set(key, entry);
-      this.#unsent.set(key, entry.value === null ? null : JSON.stringify(entry));
+    for (const [key, entry] of [...local, ...remote]) {
+      const known = this.#entries.get(key);
+      if (known === undefined || known.atMs < entry.atMs) this.#entries.set(key, entry);
     }
+    for (const [key, entry] of this.#entries) {
+      const shared = remote.get(key);
+      if (shared !== undefined ? shared.atMs < entry.atMs : entry.value !== null)
+        this.#unsent.set(key, entry.value === null ? null : JSON.stringify(entry));
+    }
+  }
+
+  /** Has everything sent again with the next flush: the shared store may have come back empty. */
+  resend(): void {
+    for (const [key, entry] of this.#entries)
+      if (entry.value !== null) this.#unsent.set(key, JSON.stringify(entry));
   }
 
   /** The entries whose key starts with a prefix, as a port of their own. */
@@ -134,6 +148,7 @@ export class States {
         if (parsed.success) found.set(key, parsed.output);
         else this.#deps.log.warn("alert state unreadable in the store", { alert: key });
       }
+      this.#complete = true;
     } catch (cause) {
       this.#deps.log.info("alert states not read from the store", { cause: errorText(cause) });
     }

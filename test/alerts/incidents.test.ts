@@ -102,13 +102,13 @@ describe("incidents", () => {
 
   it("takes an alert of somebody else's, and says which incident covers the next one", async () => {
     const incidents = create();
-    const first = await incidents.accept(at("fired", "api|x"));
+    const first = await incidents.accept(at("fired", "api|x"), clock.now());
     assert.equal(first.suppressed, null);
-    const second = await incidents.accept(at("fired", "api|x"));
+    const second = await incidents.accept(at("fired", "api|x"), clock.now());
     assert.equal(second.suppressed, "cooldown");
     assert.equal(second.incident.id, first.incident.id);
     clock.jump(6 * minute);
-    const third = await incidents.accept(at("fired", "api|x"));
+    const third = await incidents.accept(at("fired", "api|x"), clock.now());
     assert.equal(third.suppressed, null);
     assert.notEqual(third.incident.id, first.incident.id);
     assert.deepEqual(
@@ -122,7 +122,7 @@ describe("incidents", () => {
 
   it("lets an alert of somebody else's be over when nobody repeats it, without a word", async () => {
     const incidents = create();
-    await incidents.accept(at("fired", "api|x"));
+    await incidents.accept(at("fired", "api|x"), clock.now());
     clock.jump(15 * minute);
     await incidents.tick(clock.now());
     assert.equal(incidents.list()[0]?.status, "resolved");

@@ -42,7 +42,7 @@ function job(id: string, changes: Partial<Job> & { level?: Level } = {}): Job {
     recent: [],
     publicUrl: null,
     incident: {
-      id: "alert-1",
+      id: `alert-${id}`,
       subject: {
         key: "cpu-high|cpu",
         rule: "cpu-high",
@@ -292,6 +292,21 @@ describe("storage backends", () => {
         assert.equal(kept.length, 1_000);
         assert.equal(kept[0]?.createdAtMs, 1_049);
         assert.equal(kept.at(-1)?.createdAtMs, 50);
+      });
+
+      it("keeps the news of one incident in their order, however urgent the last of them", async () => {
+        const { outbox } = backend;
+        const of = (id: string, createdAtMs: number, level: Level): Job => {
+          const one = job(id, { createdAtMs, level });
+          const incident = { ...one.message.incident, id: "same" };
+          return { ...one, message: { ...one.message, incident } };
+        };
+        await outbox.enqueue(job("other", { createdAtMs: 0 }));
+        await outbox.enqueue(of("resolved", 3, "critical"));
+        await outbox.enqueue(of("fired", 1, "warning"));
+        await outbox.enqueue(of("escalated", 2, "critical"));
+        const due = (await outbox.due("ops", 10, 10)).map(({ id }) => id);
+        assert.deepEqual(due, ["fired", "escalated", "resolved", "other"]);
       });
 
       it("gives out due jobs, critical first, then the oldest, until they are removed", async () => {

@@ -131,6 +131,35 @@ describe("redis backend", () => {
     }
   });
 
+  it("puts everything back that it still has when its keys are flushed or evicted under way", async () => {
+    const own = await startRedis();
+    try {
+      const { backend, kept } = start(own.settings());
+      await connected(backend);
+      const store = seriesStore(backend, clock, { log: kept.log });
+      const fromMs = clock.now();
+      const tick = async (value: number): Promise<void> => {
+        store.append(row(clock.now(), value < 5 ? { cpu: value } : { cpu: value, memory: 1 }));
+        await store.flush();
+        await clock.advance(stepMs);
+      };
+      for (let value = 0; value < 20; value++) await tick(value);
+      await own.client.flushall();
+      for (let value = 20; value < 30; value++) await tick(value);
+      const other = seriesStore(backend, clock, { node: "prod/node-2" });
+      const data = await other.read(cpu(node, fromMs, clock.now()));
+      assert.deepEqual(
+        data.columns.get("cpu"),
+        Array.from({ length: 30 }, (_, value) => value),
+      );
+      const key = createKeys("targetvpc").blocks(node, dayOf(fromMs));
+      assert.ok((await own.client.ttl(key)) > 0);
+      assert.deepEqual(kept.of("warn"), ["redis lost keys; writing them again"]);
+    } finally {
+      await own.stop();
+    }
+  });
+
   it("merges again after a reconnection: another process may have written meanwhile", async () => {
     const own = await startRedis();
     try {

@@ -55,7 +55,7 @@ describe("alert states in two places", () => {
     away = false;
   });
   afterEach(async () => {
-    await rm(dir, { recursive: true });
+    await rm(dir, { recursive: true, maxRetries: 5 });
   });
 
   it("survive a restart by the shared store alone", async () => {
@@ -154,7 +154,7 @@ describe("local files", () => {
     assert.equal(await readFile(path.join(blocked, "a"), "utf8"), "3");
     assert.deepEqual(of("info"), ["storage.dir writable again"]);
     await chmod(dir, 0o700);
-    await rm(dir, { recursive: true });
+    await rm(dir, { recursive: true, maxRetries: 5 });
   });
 
   it("keep the last of many writes at once, whole", async () => {
@@ -165,6 +165,6 @@ describe("local files", () => {
     );
     assert.equal(await files.read("a"), "49".repeat(1_000));
     assert.equal(await files.read("missing"), null);
-    await rm(dir, { recursive: true });
+    await rm(dir, { recursive: true, maxRetries: 5 });
   });
 });

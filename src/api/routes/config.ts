@@ -1,5 +1,5 @@
 import { AgentError } from "../../core/errors.ts";
-import { nodeId } from "../../core/node.ts";
+import { nodeId, type NodeIdentity } from "../../core/node.ts";
 import { canonicalIp, isLoopback } from "../address.ts";
 import { isNamed, onlyNode } from "../nodes.ts";
 import { invalid } from "../problem.ts";
@@ -24,24 +24,44 @@ function askedIp(call: Call): string | null {
   return isLoopback(ip) ? null : ip;
 }
 
+/** All other nodes; while the store is away none, if this node is an answer too. */
+async function othersOf(
+  view: RouteDeps["view"],
+  mayBeAway: boolean,
+): Promise<readonly NodeIdentity[]> {
+  const all = await view.nodes().catch((cause: unknown) => {
+    if (mayBeAway) return [];
+    throw cause;
+  });
+  return all.filter((node) => nodeId(node) !== nodeId(view.node));
+}
+
+interface Wanted {
+  /** Null: this machine. */
+  readonly ip: string | null;
+  readonly name: string | null;
+}
+
+function fits({ ip, name }: Wanted, node: NodeIdentity): boolean {
+  return (ip === null || canonicalIp(node.ip) === ip) && (name === null || isNamed(node, name));
+}
+
+/** The node that is meant; an address that several nodes share means none of them. */
+async function meant(view: RouteDeps["view"], wanted: Wanted): Promise<NodeIdentity> {
+  const isOwn = fits(wanted, view.node);
+  if (isOwn && (wanted.ip === null || wanted.name !== null)) return view.node;
+  const others = (await othersOf(view, isOwn)).filter((node) => fits(wanted, node));
+  const [path, what] = wanted.ip === null ? ["X-Node-Name", "name"] : ["X-Client-IP", "address"];
+  return onlyNode(isOwn ? [view.node, ...others] : others, { path, what: `with that ${what}` });
+}
+
 /** The effective configuration of this node, or of the one an `X-Client-IP` or `X-Node-Name` header means. */
 export function configRoutes({ view }: RouteDeps): Route[] {
   const handle: Route["handle"] = async (call) => {
     noQuery(call.query);
-    const ip = askedIp(call);
-    const name = header(call, "x-node-name");
-    const fits = (address: string): boolean => ip === null || canonicalIp(address) === ip;
-    const isOwn = fits(view.node.ip) && (name === null || isNamed(view.node, name));
-    if (isOwn) return jsonReply(view.effectiveConfig());
-    const fitting = (await view.nodes()).filter(
-      (node) => fits(node.ip) && (name === null || isNamed(node, name)),
-    );
-    const path = ip === null ? "X-Node-Name" : "X-Client-IP";
-    const node = onlyNode(fitting, {
-      path,
-      what: `with that ${path === "X-Node-Name" ? "name" : "address"}`,
-    });
-    const config = await view.configOf(nodeId(node));
+    const node = await meant(view, { ip: askedIp(call), name: header(call, "x-node-name") });
+    const isOwn = nodeId(node) === nodeId(view.node);
+    const config = isOwn ? view.effectiveConfig() : await view.configOf(nodeId(node));
     if (config === null)
       throw new AgentError("NOT_FOUND", `no configuration of ${nodeId(node)} is known`);
     return jsonReply(config);

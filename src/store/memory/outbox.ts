@@ -1,9 +1,13 @@
 import type { Job, Outbox } from "../../core/delivery.ts";
 
-/** Critical messages first, then the oldest. */
-function byUrgency(a: Job, b: Job): number {
-  const critical = (job: Job): number => (job.message.incident.level === "critical" ? 0 : 1);
-  return critical(a) - critical(b) || a.createdAtMs - b.createdAtMs;
+/** Incidents with critical news first, then the oldest news; the news of one incident stay in their order. */
+function byUrgency(jobs: readonly Job[]): readonly Job[] {
+  const incidentOf = ({ message }: Job): string => message.incident.id;
+  const critical = new Set(
+    jobs.filter(({ message }) => message.incident.level === "critical").map(incidentOf),
+  );
+  const order = (job: Job): number => (critical.has(incidentOf(job)) ? 0 : 1);
+  return jobs.toSorted((a, b) => order(a) - order(b) || a.createdAtMs - b.createdAtMs);
 }
 
 /** An outbox in the memory of this agent; a job enqueued twice under one id is kept once. */
@@ -23,10 +27,7 @@ export function createMemoryOutbox(): Outbox {
       if (!jobs.has(job.id)) jobs.set(job.id, job);
     },
     due: async (channel, nowMs, max) =>
-      waiting(channel)
-        .filter(({ notBeforeMs }) => notBeforeMs <= nowMs)
-        .sort(byUrgency)
-        .slice(0, max),
+      byUrgency(waiting(channel).filter(({ notBeforeMs }) => notBeforeMs <= nowMs)).slice(0, max),
     defer: async (job) => {
       jobsOf(job.channel).set(job.id, job);
     },

@@ -50,18 +50,24 @@ function createWrite(
     writeBlocks: async (node, writes, expireAt) => {
       const commands: RedisCommand[] = [];
       const set: { key: string; expiry: Expiry }[] = [];
+      /** Where commands stand that rewrite a block which is already there. */
+      const rewritten: number[] = [];
       for (const [day, ofDay] of Map.groupBy(writes, ({ day }) => day)) {
         const key = keys.blocks(node, day);
         const newest = Math.max(...ofDay.map(({ block }) => block));
         const expiry = expiries.of(newest, expireAt(day));
+        const known = expiries.isSet(key, expiry);
+        if (known && ofDay.length === 1) rewritten.push(commands.length);
         commands.push(["hset", key, ...fields(ofDay)]);
-        if (expiries.isSet(key, expiry)) continue;
+        if (known) continue;
         commands.push(["expireat", key, expiry.at]);
         set.push({ key, expiry });
       }
       if (commands.length === 0) return;
-      await connection.run(commands);
+      const replies = await connection.run(commands);
       for (const { key, expiry } of set) expiries.note(key, expiry);
+      // HSET counts new fields: a block written before that counts as new means that its day was flushed or evicted.
+      if (rewritten.some((at) => countReply(replies[at]) === 1)) connection.renew();
     },
     expireDays: async (node, days, expireAt) => {
       if (days.length === 0) return;

@@ -13,8 +13,10 @@ export interface RedisConnection {
   start(): void;
   stop(): Promise<void>;
   status(): ComponentStatus;
-  /** Counts the times it was connected. */
+  /** Counts the times that what was written before may be gone: connections, and losses noticed in between. */
   epoch(): number;
+  /** Says that keys are gone that were there: flushed or evicted. Everything that is known is written again. */
+  renew(): void;
   /**
    * Sends commands, all of one slot, in one pipeline; their replies in the same order. Rejects with STORE_UNAVAILABLE
    * when one of them fails.
@@ -145,6 +147,10 @@ export function createConnection(
     },
     status: () => watch.current,
     epoch: () => epoch,
+    renew: () => {
+      epoch++;
+      log.warn("redis lost keys; writing them again");
+    },
     run: async (commands) => {
       if (client.status !== "ready") throw notConnected(watch.current.lastError);
       const replies = await send(client, commands, fail);

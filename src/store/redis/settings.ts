@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { ConnectionOptions } from "node:tls";
-import type { Secret } from "../../base/secret.ts";
+import { decoded, type Secret } from "../../base/secret.ts";
 import { AgentError, errorText, type Fault } from "../../core/errors.ts";
 
 /** TLS to Redis; files are PEM, null: the system's authorities, no client certificate, the host's name. */
@@ -71,8 +71,8 @@ function parseUrl(text: string): RedisTarget {
     host: url.hostname.replace(/^\[(.*)\]$/, "$1") || "localhost",
     port: url.port === "" ? defaultPort : Number(url.port),
     db: Number(db),
-    ...(url.username === "" ? {} : { username: decodeURIComponent(url.username) }),
-    ...(url.password === "" ? {} : { password: decodeURIComponent(url.password) }),
+    ...(url.username === "" ? {} : { username: decoded(url.username) }),
+    ...(url.password === "" ? {} : { password: decoded(url.password) }),
     ...(url.protocol === "rediss:" ? { tls: {} } : {}),
   };
 }
