@@ -154,7 +154,11 @@ describe("redis backend", () => {
       );
       const key = createKeys("targetvpc").blocks(node, dayOf(fromMs));
       assert.ok((await own.client.ttl(key)) > 0);
-      assert.deepEqual(kept.of("warn"), ["redis lost keys; writing them again"]);
+      // For one flush a block stood there whose schema was gone with the rest.
+      assert.deepEqual(kept.of("warn"), [
+        "redis lost keys; writing them again",
+        "stored block unreadable",
+      ]);
     } finally {
       await own.stop();
     }
