@@ -153,7 +153,7 @@ export class App {
     let epoch = backend.epoch();
     return startHeartbeat(backend, clock, async () => {
       // The store was away at the start: what it knows of alerts is taken up now.
-      if (!states.complete) await this.#restore();
+      if (!states.complete && backend.status().status === "ok") await this.#restore();
       // It was away since, and may have come back empty.
       if (backend.epoch() !== epoch) {
         epoch = backend.epoch();

@@ -34,7 +34,7 @@ const wrongUse = 2;
 /** What was started is stopped within two seconds; who still waits then is not waited for. */
 const stopDeadlineMs = 5_000;
 /** Node's default of four threads is shared by DNS, files, compression and sizes of filesystems, of which four may hang. */
-const threadPoolSize = "16";
+const threadPoolSize = "8";
 
 const commands = ["serve", "check-config", "test-channel"] as const;
 type Command = (typeof commands)[number];

@@ -38,7 +38,7 @@ export interface StatfsLanes {
 /** A disk under full load answers within this; longer waits would delay a sample by a noticeable part of its slot. */
 const deadlineMs = 2_000;
 
-/** Of libuv's four threads a lane can hold two; local calls hardly ever hang, so two are left for everybody else. */
+/** Of the eight threads of the pool both lanes can hold four; the others are left for everybody else. */
 const callsPerLane = 2;
 
 const noAnswer: SizeLook = { usage: null, error: `no answer in ${deadlineMs / 1_000} s` };

@@ -150,7 +150,7 @@ export class States {
       }
       this.#complete = true;
     } catch (cause) {
-      this.#deps.log.info("alert states not read from the store", { cause: errorText(cause) });
+      this.#deps.log.debug("alert states not read from the store", { cause: errorText(cause) });
     }
     return found;
   }
