@@ -46,11 +46,6 @@ export interface SeriesResult {
   readonly columns: ReadonlyMap<SeriesKey, readonly (number | null)[]>;
 }
 
-/** An alert in some state, for lists: also those pending or without data. */
-export interface AlertView {
-  readonly incident: Incident;
-}
-
 /** All the API may ask of the agent; `app.ts` provides it. */
 export interface AgentView {
   readonly node: NodeIdentity;
