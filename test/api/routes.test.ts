@@ -125,6 +125,14 @@ describe("the routes", () => {
       assert.equal(await name({ "X-Client-IP": "192.0.2.12", "X-Node-Name": "twin-b" }), "twin-b");
     });
 
+    it("is a 409 too when the address that several share is our own, unless a name chooses", async () => {
+      t.view.others = [node("twin", "192.0.2.10")];
+      const headers = { "X-Client-IP": "192.0.2.10" };
+      assert.equal((await t.ask("/api/config", { headers })).status, 409);
+      const named = { ...headers, "X-Node-Name": "node-1" };
+      assert.equal((await t.ask("/api/config", { headers: named })).status, 200);
+    });
+
     it("is a 404 for an unknown address, a 400 for none, a 409 for one that several share", async () => {
       assert.equal((await ask({ "X-Client-IP": "192.0.2.99" })).status, 404);
       assert.equal((await ask({ "X-Node-Name": "nobody" })).status, 404);
