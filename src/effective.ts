@@ -2,7 +2,7 @@ import type { NodeIdentity } from "./core/node.ts";
 import { printConfig } from "./config/print.ts";
 import type { Config } from "./config/settings.ts";
 import type { Policy } from "./rules/book.ts";
-import { showRule } from "./rules/schema.ts";
+import { showRule } from "./core/rule.ts";
 import type { Runtime } from "./runtime.ts";
 
 export interface EffectiveParts {

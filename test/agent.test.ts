@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { startAdminServer, type AdminServer } from "./support/admin.ts";
@@ -300,6 +300,9 @@ describe("the agent on this machine", function () {
       "accepted",
     );
     await eventually("it arrived", () => feishu.received.length === 1);
+    // Who dies between a delivery and its settling delivers again: at least once, not at most once.
+    const spool = path.join(dir, "state", `outbox-${encodeURIComponent("lab/node-1")}.json`);
+    await eventually("it is settled", async () => (await readFile(spool, "utf8")) === "[]");
     await first.kill();
     const second = await agentWith(config);
     assert.equal(

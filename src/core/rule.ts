@@ -80,3 +80,25 @@ export function globMatches(pattern: string, text: string): boolean {
   const source = pattern.split("*").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${source.join(".*")}$`, "su").test(text);
 }
+
+const minuteMs = 60_000;
+
+/** A rule in the words of the config file, so that it can be copied into one; durations in seconds. */
+export function showRule(rule: Rule): Readonly<Record<string, unknown>> {
+  return {
+    name: rule.name,
+    index: rule.index,
+    operator: rule.operator,
+    levels: rule.thresholds,
+    for: rule.forMs / 1_000,
+    clear: rule.clear,
+    keep_firing_for: rule.keepFiringForMs / 1_000,
+    cooldown_minutes: rule.cooldownMs === null ? null : rule.cooldownMs / minuteMs,
+    labels: rule.labels,
+    channels: rule.channels,
+    nodes: rule.nodes,
+    message: rule.message,
+    runbook_url: rule.runbookUrl,
+    enabled: rule.enabled,
+  };
+}

@@ -160,23 +160,3 @@ export function parseRules(input: readonly unknown[], path: string): Parsed<read
   });
   return faults.length === 0 ? { ok: true, value: rules } : { ok: false, faults };
 }
-
-/** A rule in the words of the config file, for the API. */
-export function showRule(rule: Rule): Readonly<Record<string, unknown>> {
-  return {
-    name: rule.name,
-    index: rule.index,
-    operator: rule.operator,
-    levels: rule.thresholds,
-    for: rule.forMs / 1_000,
-    clear: rule.clear,
-    keep_firing_for: rule.keepFiringForMs / 1_000,
-    cooldown_minutes: rule.cooldownMs === null ? null : rule.cooldownMs / minuteMs,
-    labels: rule.labels,
-    channels: rule.channels,
-    nodes: rule.nodes,
-    message: rule.message,
-    runbook_url: rule.runbookUrl,
-    enabled: rule.enabled,
-  };
-}

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { parseRule, parseRules, showRule } from "../../src/rules/schema.ts";
+import { showRule } from "../../src/core/rule.ts";
+import { parseRule, parseRules } from "../../src/rules/schema.ts";
 import { builtinRules } from "../../src/rules/builtin.ts";
 
 function faults(input: unknown): string[] {

@@ -100,69 +100,52 @@ describe("redis backend", () => {
     }
   });
 
-  it("puts everything back that it still has when Redis restarts empty", async () => {
-    const own = await startRedis();
-    try {
-      const { backend, kept } = start(own.settings());
-      await connected(backend);
-      const store = seriesStore(backend, clock, { log: kept.log });
-      const fromMs = clock.now();
-      const tick = async (value: number): Promise<void> => {
-        store.append(row(clock.now(), value < 5 ? { cpu: value } : { cpu: value, memory: 1 }));
-        await store.flush();
-        await clock.advance(stepMs);
-      };
-      for (let value = 0; value < 20; value++) await tick(value);
-      await own.restart();
-      await eventually("it is connected again", () => backend.epoch() === 2);
-      for (let value = 20; value < 30; value++) await tick(value);
-      const other = seriesStore(backend, clock, { node: "prod/node-2" });
-      const data = await other.read(cpu(node, fromMs, clock.now()));
-      assert.deepEqual(
-        data.columns.get("cpu"),
-        Array.from({ length: 30 }, (_, value) => value),
-      );
-      const key = createKeys("targetvpc").blocks(node, dayOf(fromMs));
-      assert.ok((await own.client.ttl(key)) > 0);
-      assert.deepEqual(kept.of("warn"), ["redis unavailable"]);
-      assert.deepEqual(kept.of("info"), ["redis available again"]);
-    } finally {
-      await own.stop();
-    }
-  });
-
-  it("puts everything back that it still has when its keys are flushed or evicted under way", async () => {
-    const own = await startRedis();
-    try {
-      const { backend, kept } = start(own.settings());
-      await connected(backend);
-      const store = seriesStore(backend, clock, { log: kept.log });
-      const fromMs = clock.now();
-      const tick = async (value: number): Promise<void> => {
-        store.append(row(clock.now(), value < 5 ? { cpu: value } : { cpu: value, memory: 1 }));
-        await store.flush();
-        await clock.advance(stepMs);
-      };
-      for (let value = 0; value < 20; value++) await tick(value);
-      await own.client.flushall();
-      for (let value = 20; value < 30; value++) await tick(value);
-      const other = seriesStore(backend, clock, { node: "prod/node-2" });
-      const data = await other.read(cpu(node, fromMs, clock.now()));
-      assert.deepEqual(
-        data.columns.get("cpu"),
-        Array.from({ length: 30 }, (_, value) => value),
-      );
-      const key = createKeys("targetvpc").blocks(node, dayOf(fromMs));
-      assert.ok((await own.client.ttl(key)) > 0);
-      // For one flush a block stood there whose schema was gone with the rest.
-      assert.deepEqual(kept.of("warn"), [
-        "redis lost keys; writing them again",
-        "stored block unreadable",
-      ]);
-    } finally {
-      await own.stop();
-    }
-  });
+  for (const [what, lose, warnings] of [
+    [
+      "Redis restarts empty",
+      async (own: TestRedis, backend: Backend) => {
+        await own.restart();
+        await eventually("it is connected again", () => backend.epoch() === 2);
+      },
+      ["redis unavailable"],
+    ],
+    [
+      "its keys are flushed or evicted under way",
+      async (own: TestRedis) => {
+        await own.client.flushall();
+      },
+      // For one flush a block stands there whose schema is gone with the rest.
+      ["redis lost keys; writing them again", "stored block unreadable"],
+    ],
+  ] as const)
+    it(`puts everything back that it still has when ${what}`, async () => {
+      const own = await startRedis();
+      try {
+        const { backend, kept } = start(own.settings());
+        await connected(backend);
+        const store = seriesStore(backend, clock, { log: kept.log });
+        const fromMs = clock.now();
+        const tick = async (value: number): Promise<void> => {
+          store.append(row(clock.now(), value < 5 ? { cpu: value } : { cpu: value, memory: 1 }));
+          await store.flush();
+          await clock.advance(stepMs);
+        };
+        for (let value = 0; value < 20; value++) await tick(value);
+        await lose(own, backend);
+        for (let value = 20; value < 30; value++) await tick(value);
+        const other = seriesStore(backend, clock, { node: "prod/node-2" });
+        const data = await other.read(cpu(node, fromMs, clock.now()));
+        assert.deepEqual(
+          data.columns.get("cpu"),
+          Array.from({ length: 30 }, (_, value) => value),
+        );
+        const key = createKeys("targetvpc").blocks(node, dayOf(fromMs));
+        assert.ok((await own.client.ttl(key)) > 0);
+        assert.deepEqual(kept.of("warn"), warnings);
+      } finally {
+        await own.stop();
+      }
+    });
 
   it("merges again after a reconnection: another process may have written meanwhile", async () => {
     const own = await startRedis();
