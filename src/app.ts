@@ -7,6 +7,7 @@ import { everySlot } from "./base/every.ts";
 import type { Policy } from "./rules/book.ts";
 import { createPage } from "./web/page.ts";
 import { Published } from "./documents.ts";
+import { partsStatus, switchedOff } from "./health.ts";
 import { createParts, type AppDeps, type Parts } from "./parts.ts";
 import { settled, startHeartbeat } from "./storage.ts";
 import { version } from "./version.ts";
@@ -51,13 +52,14 @@ export class App {
   /** Starts everything, and says where it listens. Throws CONFIG_INVALID when the port cannot be had. */
   async start(): Promise<void> {
     const { clock, log } = this.#deps;
-    const { inForce, storage, ticker, admin } = this.#parts;
+    const { inForce, storage, ticker, admin, kubernetes } = this.#parts;
     const { host, port } = await this.#api.start();
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
     log.info("listening", { url, node: this.node.name, ip: this.node.ip, version });
     await storage.outbox.load();
     inForce.takeFile();
     storage.backend.start();
+    await kubernetes?.prepare();
     const intervalMs = (): number => inForce.runtime.intervalMs;
     const onError = (cause: unknown): void => log.error("tick failed", { cause: errorText(cause) });
     this.#running.push(everySlot(clock, intervalMs, (slotMs) => this.#tick(slotMs), onError));
@@ -66,6 +68,7 @@ export class App {
     this.#restored.resolve(undefined);
     ticker.beginJudging();
     if (admin !== null) this.#running.push(admin.start());
+    if (kubernetes !== null) this.#running.push(kubernetes.start());
     this.#running.push(this.#heartbeat());
   }
 
@@ -182,18 +185,8 @@ export class App {
   }
 
   #components(): Readonly<Record<string, ComponentStatus>> {
-    const { storage, collecting, admin, notifier } = this.#parts;
-    const off: ComponentStatus = {
-      status: "disabled",
-      sinceMs: this.#createdAtMs,
-      lastError: null,
-    };
-    return {
-      collect: collecting.status(),
-      redis: storage.backend.name === "redis" ? storage.backend.status() : off,
-      admin: admin?.status() ?? off,
-      kubernetes: off,
-      channels: notifier.health(),
-    };
+    const off = switchedOff(this.#createdAtMs);
+    const kubernetes = this.#parts.kubernetes?.status ?? off;
+    return { collect: off, redis: off, admin: off, kubernetes, ...partsStatus(this.#parts) };
   }
 }

@@ -22,6 +22,7 @@ export class InForce {
   readonly #warned = new Set<string>();
   #runtime: Runtime;
   #listener: (policy: Policy) => void = () => {};
+  #awaited: () => boolean = () => true;
 
   constructor(deps: InForceDeps) {
     const { config } = deps.settings;
@@ -39,8 +40,14 @@ export class InForce {
     this.#listener = listener;
   }
 
+  /** Waits for one more source: it says whether it has spoken. */
+  awaits(spoken: () => boolean): void {
+    this.#awaited = spoken;
+  }
+
   /** Whether every source that may have rules has spoken. */
   get complete(): boolean {
+    if (!this.#awaited()) return false;
     return this.#deps.settings.config.admin.base_url === null || this.book.sources().has("admin");
   }
 

@@ -2,6 +2,7 @@ import type { ComponentStatus } from "./core/ports.ts";
 import type { AdminSync } from "./admin/sync.ts";
 import type { Incidents } from "./alerts/incidents.ts";
 import type { Collection } from "./collect/runner.ts";
+import type { Cluster } from "./kubernetes/cluster.ts";
 import type { Notifier } from "./notify/notifier.ts";
 import { levels } from "./core/rule.ts";
 import type { SeriesStore } from "./store/contract.ts";
@@ -17,6 +18,7 @@ export interface MeasuredParts {
   readonly incidents: Incidents;
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
+  readonly kubernetes: Cluster | null;
   readonly components: () => Readonly<Record<string, ComponentStatus>>;
 }
 
@@ -119,7 +121,7 @@ function alertMetrics({ incidents, notifier }: MeasuredParts): readonly OwnMetri
 
 /** What `/metrics` tells about the agent itself; the docs list every name, and a test compares. */
 export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
-  const { version, admin, components } = parts;
+  const { version, admin, kubernetes, components } = parts;
   return [
     metric("build_info", "Which agent this is", ["version"], () => [
       { labels: { version }, value: 1 },
@@ -143,7 +145,20 @@ export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
         ...(admin === null
           ? []
           : [{ labels: { source: "admin" }, value: Number(admin.lastReloadSuccessful()) }]),
+        ...(kubernetes === null
+          ? []
+          : [{ labels: { source: "configmap" }, value: Number(kubernetes.source.reloaded) }]),
       ],
+    ),
+    metric(
+      "kubernetes_events_total",
+      "Events of the cluster, by what became of them",
+      ["outcome"],
+      () =>
+        Object.entries(kubernetes?.counters ?? {}).map(([outcome, value]) => ({
+          labels: { outcome },
+          value: Number(value),
+        })),
     ),
     ...collectMetrics(parts),
     ...alertMetrics(parts),

@@ -20,6 +20,35 @@ export function deadline(clock: Clock, ms: number, parent?: AbortSignal): Deadli
   return { signal, clear: () => timer.abort(over) };
 }
 
+/** A deadline that begins anew with every sign of life. */
+export interface IdleDeadline extends Deadline {
+  touch(): void;
+}
+
+/** Aborts when nothing was heard for some time, or with a parent; `clear` must be called when the work is over. */
+export function idleDeadline(clock: Clock, ms: number, parent: AbortSignal): IdleDeadline {
+  const own = new AbortController();
+  const timer = new AbortController();
+  let heardMs = clock.monotonic();
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      const leftMs = heardMs + ms - clock.monotonic();
+      if (leftMs <= 0) break;
+      await clock.sleep(leftMs, timer.signal);
+      if (timer.signal.aborted) return;
+    }
+    own.abort(new DOMException(`nothing heard for ${ms} ms`, "TimeoutError"));
+  };
+  void watch();
+  return {
+    signal: AbortSignal.any([own.signal, parent]),
+    touch: () => {
+      heardMs = clock.monotonic();
+    },
+    clear: () => timer.abort(over),
+  };
+}
+
 /** Runs work forever with a gap that may change each time; two runs never overlap. */
 export function loop(
   clock: Clock,
