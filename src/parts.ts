@@ -13,6 +13,7 @@ import { Engine } from "./rules/engine.ts";
 import { createAdminLink, recordsTarget } from "./admin-link.ts";
 import { createCollecting, type Collecting } from "./collecting.ts";
 import { identify } from "./identity.ts";
+import { createNodeFacts, type KnownFacts } from "./node-facts.ts";
 import { InForce } from "./in-force.ts";
 import type { Settings } from "./settings.ts";
 import { createStorage, type Storage } from "./storage.ts";
@@ -36,6 +37,7 @@ export interface Parts {
   readonly http: HttpClient;
   readonly collecting: Collecting;
   readonly inForce: InForce;
+  readonly nodeFacts: KnownFacts;
   readonly storage: Storage;
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
@@ -47,14 +49,16 @@ export interface Parts {
 /** Values in a message's sparkline: half an hour at ten seconds. */
 const sparklineValues = 180;
 
-type Foundation = AppDeps & Pick<Parts, "node" | "http" | "collecting" | "inForce">;
+type Foundation = AppDeps & Pick<Parts, "node" | "http" | "collecting" | "inForce" | "nodeFacts">;
 
 function lay(deps: AppDeps): Foundation {
   const { settings, log } = deps;
   const collecting = createCollecting(settings.config, deps);
   const node = identify(settings.config, collecting.host);
   const inForce = new InForce({ settings, node, collection: collecting.collection, log });
-  return { ...deps, node, collecting, inForce, http: createHttpClient() };
+  // Outside of a cluster nobody else knows labels of this node, so these are all.
+  const nodeFacts = createNodeFacts(settings.config.node.labels, { awaitsCluster: false });
+  return { ...deps, node, collecting, inForce, nodeFacts, http: createHttpClient() };
 }
 
 function store(base: Foundation): Storage {
@@ -93,7 +97,7 @@ function teller(
 function judging(
   parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
 ): Pick<Parts, "engine" | "incidents" | "ticker"> {
-  const { clock, log, node, inForce, storage } = parts;
+  const { clock, log, node, inForce, nodeFacts, storage } = parts;
   const { collection } = parts.collecting;
   const { states, series } = storage;
   const engine = new Engine({
@@ -102,6 +106,8 @@ function judging(
     port: states.port("rule:"),
     log,
   });
+  engine.setFacts(nodeFacts.current);
+  nodeFacts.onChange((facts) => engine.setFacts(facts));
   const incidents = new Incidents({
     clock,
     log,

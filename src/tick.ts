@@ -73,7 +73,8 @@ export class Ticker {
     await incidents.handle(transitions);
     const { live, blind } = this.#standing();
     incidents.markNoData(blind);
-    if (engine.complete) await incidents.endOrphans(live, row.slotMs);
+    const stands = { has: (key: string) => live.has(key) || engine.awaits(key) };
+    if (engine.complete) await incidents.endOrphans(stands, row.slotMs);
     await incidents.tick(row.slotMs);
     void states.flush();
   }

@@ -112,7 +112,7 @@ export class Incidents {
   }
 
   /** Ends incidents that no rule stands behind any more. `live` are the keys of alerts that fire. */
-  async endOrphans(live: ReadonlySet<string>, nowMs: number): Promise<void> {
+  async endOrphans(live: Pick<ReadonlySet<string>, "has">, nowMs: number): Promise<void> {
     const orphans = [...this.#records].filter(
       ([key, record]) => isOpen(record) && !record.foreign && !live.has(key),
     );

@@ -206,6 +206,33 @@ export function switches(known: readonly string[]): Format<Readonly<Record<strin
   };
 }
 
+/** `pool=gpu,zone=a` as an object; anything else, or a name given twice, unchanged so that `parse` refuses it. */
+function labelsFromText(text: string): unknown {
+  const pairs = text.split(",").map((pair) => /^\s*([^=\s]+)\s*=(.*)$/s.exec(pair));
+  const found = new Map(pairs.map((pair) => [pair?.[1] ?? "", pair?.[2]?.trim() ?? ""]));
+  return found.has("") || found.size < pairs.length ? text : Object.fromEntries(found);
+}
+
+/** Names with their values: `{"pool": "gpu"}`; a variable writes `pool=gpu,zone=a`. */
+export const labels: Format<Readonly<Record<string, string>>> = {
+  fromText: labelsFromText,
+  parse: (input) => {
+    if (typeof input !== "object" || input === null || Array.isArray(input))
+      return {
+        fault: `expected labels such as {"pool": "gpu"} (pool=gpu,zone=a in the environment, each name once), got ${shown(input)}`,
+      };
+    const entries = Object.entries(input as Readonly<Record<string, unknown>>);
+    const found: Record<string, string> = {};
+    for (const [name, value] of entries) {
+      if (name === "") return { fault: "has a label without a name" };
+      if (typeof value !== "string")
+        return { fault: `expected a text for "${name}", got ${shown(value)}` };
+      found[name] = value;
+    }
+    return { value: found };
+  },
+};
+
 /** Checked elsewhere, as a whole: the lists of rules and channels. */
 export const opaqueList: Format<readonly unknown[]> = {
   schema: { type: "array" },

@@ -156,6 +156,12 @@ const node = {
   name: setting("NODE_NAME", f.nullable(clusterName), null, "Name of this node; the host name"),
   ip: setting("NODE_IP", optionalText, null, "Its address; that of the default route"),
   cluster: setting("CLUSTER_NAME", clusterName, "default", "Cluster it belongs to"),
+  labels: setting(
+    "NODE_LABELS",
+    f.labels,
+    {},
+    "What `nodes.matchLabels` of rules may ask for, as `pool=gpu,zone=a`; in a cluster below the node's own labels",
+  ),
 };
 
 const log = {

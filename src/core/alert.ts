@@ -29,7 +29,7 @@ export interface Transition {
   readonly atMs: number;
   /** The value furthest on the breaching side since it fired. */
   readonly peak: number;
-  /** Why it ended, when no value crossed back: the rule was removed or disabled. */
+  /** Why it ended, when no value crossed back: the rule was removed, disabled or is not for this node any more. */
   readonly reason: "rule_removed" | null;
 }
 

@@ -1,3 +1,4 @@
+import { showNodeMatch, type NodeMatch } from "./node-match.ts";
 import type { Labels } from "./series.ts";
 
 /** Low to high. */
@@ -26,8 +27,8 @@ export interface Rule {
   readonly labels: Labels;
   /** Names of the channels that are told; null: all. */
   readonly channels: readonly string[] | null;
-  /** Patterns on node names; null: every node. */
-  readonly nodes: readonly string[] | null;
+  /** The nodes it is for; null: every node. */
+  readonly nodes: NodeMatch | null;
   readonly message: string | null;
   readonly runbookUrl: string | null;
   readonly enabled: boolean;
@@ -96,7 +97,7 @@ export function showRule(rule: Rule): Readonly<Record<string, unknown>> {
     cooldown_minutes: rule.cooldownMs === null ? null : rule.cooldownMs / minuteMs,
     labels: rule.labels,
     channels: rule.channels,
-    nodes: rule.nodes,
+    nodes: showNodeMatch(rule.nodes),
     message: rule.message,
     runbook_url: rule.runbookUrl,
     enabled: rule.enabled,

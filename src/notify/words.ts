@@ -47,7 +47,8 @@ const english: Words = {
   levels: { info: "INFO", warning: "WARNING", critical: "CRITICAL" },
   resolved: "RESOLVED",
   closed: "CLOSED",
-  closedText: "The rule was removed or disabled; the value has not recovered.",
+  closedText:
+    "The rule was removed, disabled or is not for this node any more; the value has not recovered.",
   test: "TEST",
   kinds: { escalated: "escalated", repeated: "still firing", flapping: "flapping" },
   title: (what, value, node) => `${what} ${value} on ${node}`,
@@ -82,7 +83,7 @@ const chinese: Words = {
   levels: { info: "提示", warning: "警告", critical: "严重" },
   resolved: "已恢复",
   closed: "已关闭",
-  closedText: "规则已删除或停用，数值并未恢复。",
+  closedText: "规则已删除、停用或不再适用于该节点，数值并未恢复。",
   test: "测试",
   kinds: { escalated: "级别升高", repeated: "仍在告警", flapping: "反复波动" },
   title: (what, value, node) => `${node} ${what} ${value}`,

@@ -1,6 +1,6 @@
 import type { AlertSubject, Transition } from "../core/alert.ts";
 import { errorText } from "../core/errors.ts";
-import type { NodeIdentity } from "../core/node.ts";
+import type { NodeFacts, NodeIdentity } from "../core/node.ts";
 import type { Log, StatePort } from "../core/ports.ts";
 import type { Rule } from "../core/rule.ts";
 import { parseSelector, type IndexDefinition, type Row, type SeriesKey } from "../core/series.ts";
@@ -40,8 +40,10 @@ export class Engine {
   readonly #deps: EngineDeps;
   readonly #unsaved: Unsaved;
   readonly #tracked = new Map<string, Tracked>();
-  /** States of an earlier run that no rule has taken up yet. */
+  /** States no rule has taken up yet: of an earlier run, or of rules that wait for what is known of the node. */
   readonly #restored = new Map<string, StepState>();
+  #list: readonly Rule[] = [];
+  #facts: NodeFacts | null = null;
   #rules: RuleSet;
   #complete = false;
   #followed = true;
@@ -49,7 +51,7 @@ export class Engine {
   constructor(deps: EngineDeps) {
     this.#deps = deps;
     this.#unsaved = new Unsaved(deps.port);
-    this.#rules = new RuleSet([], deps.node);
+    this.#rules = new RuleSet([], deps.node, null);
   }
 
   /** Takes up the states of an earlier run that are not judged yet; what is unreadable is dropped with a warning. */
@@ -70,8 +72,23 @@ export class Engine {
    * spoken (`complete`): an admin server that is slow to answer removes nothing.
    */
   setRules(rules: readonly Rule[], complete: boolean): void {
-    this.#rules = new RuleSet(rules, this.#deps.node);
+    this.#list = rules;
     this.#complete = complete;
+    this.#choose();
+  }
+
+  /**
+   * What is known of the node from now on; null: nothing yet. An alert whose rule is not for this node any more ends
+   * with the next row. While nobody knows whether a rule is for this node, its alerts wait: they are neither judged
+   * nor ended.
+   */
+  setFacts(facts: NodeFacts | null): void {
+    this.#facts = facts;
+    this.#choose();
+  }
+
+  #choose(): void {
+    this.#rules = new RuleSet(this.#list, this.#deps.node, this.#facts);
     this.#followed = false;
   }
 
@@ -100,6 +117,11 @@ export class Engine {
   /** Whether every source has spoken, so that an alert without a rule has lost it for good. */
   get complete(): boolean {
     return this.#complete;
+  }
+
+  /** Whether an alert waits until it is known what rules are for this node. */
+  awaits(key: string): boolean {
+    return this.#rules.awaits(key);
   }
 
   /** Where every alert stands that is not simply ok. */
@@ -160,7 +182,7 @@ export class Engine {
       const series = seriesOf(key);
       const rule = this.#rules.rulesFor(series).find(({ name }) => alertKey(name, series) === key);
       if (rule !== undefined) this.#track(rule, series, row.slotMs);
-      else if (this.#complete) {
+      else if (this.#complete && !this.#rules.awaits(key)) {
         this.#restored.delete(key);
         this.#unsaved.set(key, null);
       }
@@ -181,7 +203,10 @@ export class Engine {
     for (const [key, entry] of this.#tracked) {
       const rule = this.#rules.rule(entry.rule.name, entry.series);
       if (rule !== undefined) entry.rule = rule;
-      else if (this.#complete) {
+      else if (this.#rules.awaits(key)) {
+        this.#tracked.delete(key);
+        if (!isQuiet(entry.state)) this.#restored.set(key, entry.state);
+      } else if (this.#complete) {
         ended.push(...this.#end(key, entry, atMs));
         this.#tracked.delete(key);
         this.#unsaved.set(key, null);

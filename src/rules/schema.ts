@@ -20,6 +20,7 @@ import {
   text,
   type Parsed,
 } from "../base/parse.ts";
+import { nodes } from "./nodes.ts";
 
 /** Words some admin servers send for operators. */
 const spelt: Readonly<Record<string, Operator>> = { gt: ">", gte: ">=", lt: "<", lte: "<=" };
@@ -64,7 +65,7 @@ export const ruleSchema = strictObject({
   ),
   labels: v.optional(v.record(v.string(), text), {}),
   channels: v.optional(v.nullable(list(text)), null),
-  nodes: v.optional(v.nullable(list(text)), null),
+  nodes: v.optional(nodes, null),
   message: v.optional(v.nullable(text), null),
   runbook_url: v.optional(
     v.nullable(v.pipe(text, v.regex(/^https?:\/\//, "expected a http or https URL"))),

@@ -117,6 +117,34 @@ describe("configuration", () => {
     assert.equal(load(undefined).redis.tls.enabled, false);
   });
 
+  it("reads labels of the node as an object or as a list of pairs", () => {
+    assert.deepEqual(load(undefined).node.labels, {});
+    assert.deepEqual(load({ node: { labels: { pool: "gpu", "a.b/c": "" } } }).node.labels, {
+      pool: "gpu",
+      "a.b/c": "",
+    });
+    assert.deepEqual(
+      load({ node: { labels: { pool: "x" } } }, { NODE_LABELS: "pool=gpu, zone = a=b ,empty=" })
+        .node.labels,
+      { pool: "gpu", zone: "a=b", empty: "" },
+    );
+    const expected =
+      'expected labels such as {"pool": "gpu"} (pool=gpu,zone=a in the environment, each name once), got';
+    for (const text of ["gpu", "pool=gpu,", "=gpu", "a=1,a=2"])
+      assert.deepEqual(faults(undefined, { NODE_LABELS: text }), [
+        `NODE_LABELS: ${expected} "${text}"`,
+      ]);
+    assert.deepEqual(faults({ node: { labels: ["pool=gpu"] } }), [
+      `node.labels: ${expected} a list`,
+    ]);
+    assert.deepEqual(faults({ node: { labels: { pool: 1 } } }), [
+      'node.labels: expected a text for "pool", got 1',
+    ]);
+    assert.deepEqual(faults({ node: { labels: { "": "x" } } }), [
+      "node.labels: has a label without a name",
+    ]);
+  });
+
   it("reports every fault at once, each at its key or its variable", () => {
     assert.deepEqual(
       faults(

@@ -156,4 +156,86 @@ describe("engine", () => {
       'still a|b{c}"|disk{mount="/a|b{c}"}',
     ]);
   });
+
+  const gpuOnly = {
+    name: "hot",
+    index: "cpu",
+    threshold: 80,
+    nodes: { matchLabels: { pool: "gpu" } },
+  };
+  const gpu = { labels: { pool: "gpu" }, taints: [] };
+
+  it("judges by a rule that asks for labels only once they are known, and ends its alerts when they change", () => {
+    const engine = engineOn();
+    engine.setRules(rules(gpuOnly), true);
+    assert.deepEqual(tick(engine, { cpu: 90 }), []);
+    engine.setFacts(gpu);
+    assert.deepEqual(tick(engine, { cpu: 90 }), ["fired hot|cpu"]);
+    engine.setFacts({ labels: { pool: "gpu", zone: "a" }, taints: [] });
+    assert.deepEqual(tick(engine, { cpu: 90 }), ["still hot|cpu"]);
+    engine.setFacts({ labels: {}, taints: [] });
+    assert.deepEqual(tick(engine, { cpu: 90 }), ["resolved hot|cpu (rule_removed)"]);
+    assert.equal(engine.states().size, 0);
+  });
+
+  it("keeps alerts of an earlier run untouched until the labels are known", async () => {
+    const before = engineOn();
+    before.setFacts(gpu);
+    before.setRules(rules(gpuOnly), true);
+    tick(before, { cpu: 90 });
+    await before.save();
+    for (const [facts, then] of [
+      [gpu, "still hot|cpu"],
+      [{ labels: {}, taints: [] }, null],
+    ] as const) {
+      const after = engineOn();
+      await after.restore();
+      after.setRules(rules(gpuOnly), true);
+      assert.deepEqual(tick(after, { cpu: 10 }), []);
+      assert.ok(after.awaits("hot|cpu"));
+      await after.save();
+      assert.deepEqual([...(await port.load()).keys()], ["hot|cpu"]);
+      after.setFacts(facts);
+      assert.deepEqual(tick(after, { cpu: 90 }), then === null ? [] : [then]);
+      assert.equal(after.awaits("hot|cpu"), false);
+      await after.save();
+      assert.equal((await port.load()).has("hot|cpu"), then !== null);
+    }
+  });
+
+  it("lets an alert wait whose rule begins to ask for labels before they are known", () => {
+    const engine = engineOn();
+    engine.setRules(rules({ ...gpuOnly, nodes: null }), true);
+    tick(engine, { cpu: 90 });
+    engine.setRules(rules(gpuOnly), true);
+    assert.deepEqual(tick(engine, { cpu: 10 }), []);
+    assert.ok(engine.awaits("hot|cpu"));
+    engine.setFacts(gpu);
+    assert.deepEqual(tick(engine, { cpu: 90 }), ["still hot|cpu"]);
+  });
+
+  it("waits for no label where the name of the node or the rule's removal decides", async () => {
+    const before = engineOn();
+    before.setRules(rules({ ...gpuOnly, nodes: null }), true);
+    tick(before, { cpu: 90 });
+    await before.save();
+    for (const list of [
+      rules({ ...gpuOnly, nodes: { names: ["db-*"], matchLabels: { pool: "gpu" } } }),
+      rules({ ...gpuOnly, index: "memory" }),
+      rules({ ...gpuOnly, enabled: false }),
+      [],
+    ]) {
+      const after = engineOn();
+      await after.restore();
+      after.setRules(list, true);
+      tick(after, { cpu: 90 });
+      assert.equal(after.awaits("hot|cpu"), false);
+      await after.save();
+      assert.deepEqual([...(await port.load()).keys()], []);
+      await before.save();
+      tick(before, { cpu: 10 });
+      tick(before, { cpu: 90 });
+      await before.save();
+    }
+  });
 });

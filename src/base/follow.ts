@@ -1,0 +1,71 @@
+import { readdirSync, statSync, type BigIntStats } from "node:fs";
+import type { Clock, Running } from "../core/ports.ts";
+import { loop } from "./every.ts";
+
+const lookEveryMs = 1_000;
+/** Somebody is writing: whether he has finished is seen after so long. */
+const settleMs = 250;
+
+function codeOf(cause: unknown): string {
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable";
+}
+
+/** The change time tells what the others do not: new rights, a file put back with its old date. */
+function identity({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${size}:${mtimeNs}:${ctimeNs}`;
+}
+
+/** What a path leads to, links followed; a directory is its visible entries, as far as one look goes. */
+function stamp(path: string, deep: boolean): string {
+  try {
+    const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+    if (found === undefined) return "missing";
+    if (!found.isDirectory()) return identity(found);
+    return deep ? `{${entries(path).join()}}` : "directory";
+  } catch (cause) {
+    return codeOf(cause);
+  }
+}
+
+/** Hidden names are no content: `..data` of a mounted ConfigMap, whose keys lead through it, and files of editors. */
+function entries(directory: string): string[] {
+  return readdirSync(directory)
+    .filter((name) => !name.startsWith("."))
+    .sort()
+    .map((name) => `${name}=${stamp(`${directory}/${name}`, false)}`);
+}
+
+/** A text that is another when the content of a file or of a directory's visible entries may be another. */
+export function fingerprint(paths: readonly string[]): string {
+  return paths.map((path) => `${path}=${stamp(path, true)}`).join("\n");
+}
+
+/**
+ * Tells when files, or directories with the files in them, have changed and are at rest again, so that nobody reads a
+ * file half written. Another list of paths is a change too. A look costs some 20 µs for six files, so it polls: inotify
+ * runs out of instances on busy nodes (`fs.inotify.max_user_instances`), and loses renames over overlay and network
+ * mounts, of which a mounted ConfigMap or Secret is nothing but (the link `..data` is replaced, no key is touched).
+ * `onChange` handles its own failures; looks wait until it is done.
+ */
+export function followFiles(
+  clock: Clock,
+  paths: readonly string[] | (() => readonly string[]),
+  onChange: () => void | Promise<void>,
+): Running {
+  const look = (): string => fingerprint(typeof paths === "function" ? paths() : paths);
+  let known = look();
+  let last = known;
+  const step = async (signal: AbortSignal): Promise<number> => {
+    const now = look();
+    const atRest = now === last;
+    last = now;
+    if (now === known) return lookEveryMs;
+    if (!atRest) return settleMs;
+    known = now;
+    if (!signal.aborted) await onChange();
+    return lookEveryMs;
+  };
+  return loop(clock, step, (cause) => {
+    throw cause;
+  });
+}
