@@ -215,6 +215,7 @@ function labelsFromText(text: string): unknown {
 
 /** Names with their values: `{"pool": "gpu"}`; a variable writes `pool=gpu,zone=a`. */
 export const labels: Format<Readonly<Record<string, string>>> = {
+  schema: { type: "object", additionalProperties: { type: "string" } },
   fromText: labelsFromText,
   parse: (input) => {
     if (typeof input !== "object" || input === null || Array.isArray(input))

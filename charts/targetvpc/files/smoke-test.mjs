@@ -1,7 +1,7 @@
 // Asks an agent through the Service what people and probes ask; every doubt is a failure.
 import { existsSync, readFileSync } from "node:fs";
 
-const url = process.argv[2];
+const url = process.argv.at(-1);
 const tokenFile = "/etc/targetvpc/secrets/server-token";
 const headers = existsSync(tokenFile)
   ? { Authorization: `Bearer ${readFileSync(tokenFile, "utf8").trim()}` }
