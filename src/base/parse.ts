@@ -89,6 +89,9 @@ export function oneOf<const T extends readonly string[]>(
   });
 }
 
+/** What `parseDurationMs` reads, for JSON Schema. */
+const durationPattern = "^\\s*(\\d+(\\.\\d+)?|(\\d+(\\.\\d+)?(ms|[smhdw]))+)\\s*$";
+
 /** Seconds or "30s", "5m"; milliseconds out. */
 export const durationMs = v.pipe(
   v.unknown(),
@@ -97,6 +100,7 @@ export const durationMs = v.pipe(
     'expected seconds or a duration such as "30s" or "5m"',
   ),
   v.transform((input) => parseDurationMs(input) ?? 0),
+  v.metadata({ schema: { type: ["number", "string"], minimum: 0, pattern: durationPattern } }),
 );
 
 /** A secret: never shown in a fault. */

@@ -5,8 +5,12 @@ import { Secret } from "../base/secret.ts";
 /** What a format says of an input: the typed value, or the value's fault in words that show no secret. */
 export type Checked<T> = { readonly value: T } | { readonly fault: string };
 
+/** What a value may be, in the words of JSON Schema: for the chart, whose values are checked before there is an agent. */
+export type JsonSchema = Readonly<Record<string, unknown>>;
+
 /** How one setting is read. `parse` gets what the file holds; `fromText` turns a variable's text into that first. */
 export interface Format<T> {
+  readonly schema: JsonSchema;
   parse(input: unknown): Checked<T>;
   fromText(text: string): unknown;
 }
@@ -41,6 +45,7 @@ function shown(input: unknown): string {
 export function number(min: number, max: number, unit = ""): Format<number> {
   const expected = `a number from ${min} to ${max}${unit === "" ? "" : ` (${unit})`}`;
   return {
+    schema: { type: "number", minimum: min, maximum: max },
     fromText: numberFromText,
     parse: (input) =>
       typeof input === "number" && input >= min && input <= max
@@ -52,6 +57,7 @@ export function number(min: number, max: number, unit = ""): Format<number> {
 /** A whole number within bounds. */
 export function integer(min: number, max: number): Format<number> {
   return {
+    schema: { type: "integer", minimum: min, maximum: max },
     fromText: numberFromText,
     parse: (input) =>
       typeof input === "number" && Number.isInteger(input) && input >= min && input <= max
@@ -61,6 +67,7 @@ export function integer(min: number, max: number): Format<number> {
 }
 
 export const flag: Format<boolean> = {
+  schema: { type: "boolean" },
   fromText: (text) => words[text.trim().toLowerCase()] ?? text,
   parse: (input) =>
     typeof input === "boolean"
@@ -80,6 +87,11 @@ export const autoFlag: Format<boolean | "auto"> = {
 /** A text that is not empty and, if a pattern is given, fits it. */
 export function text(pattern?: { readonly is: RegExp; readonly expected: string }): Format<string> {
   return {
+    schema: {
+      type: "string",
+      minLength: 1,
+      ...(pattern === undefined ? {} : { pattern: pattern.is.source }),
+    },
     fromText: asIs,
     parse: (input) => {
       if (typeof input !== "string" || input === "")
@@ -94,6 +106,7 @@ export function text(pattern?: { readonly is: RegExp; readonly expected: string 
 /** One of some words. */
 export function oneOf<const T extends string>(choices: readonly T[]): Format<T> {
   return {
+    schema: { type: "string", enum: choices },
     fromText: asIs,
     parse: (input) => {
       const found = choices.find((choice) => choice === input);
@@ -107,6 +120,7 @@ export function oneOf<const T extends string>(choices: readonly T[]): Format<T> 
 
 /** An http or https URL without credentials in it; a trailing slash is dropped. */
 export const httpUrl: Format<string> = {
+  schema: { type: "string", pattern: "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@]+$" },
   fromText: asIs,
   parse: (input) => {
     if (typeof input !== "string" || !URL.canParse(input) || !/^https?:\/\//i.test(input))
@@ -125,6 +139,7 @@ export const httpUrl: Format<string> = {
 /** A secret text; its value never shows in a fault. */
 export function secret(expected = "a text", is: RegExp = /\S/): Format<Secret> {
   return {
+    schema: { type: "string", pattern: is.source },
     fromText: asIs,
     parse: (input) =>
       typeof input === "string" && is.test(input)
@@ -135,9 +150,18 @@ export function secret(expected = "a text", is: RegExp = /\S/): Format<Secret> {
   };
 }
 
+function orNull({ type, enum: choices, ...rest }: JsonSchema): JsonSchema {
+  return {
+    ...(type === undefined ? {} : { type: [type, "null"] }),
+    ...(Array.isArray(choices) ? { enum: [...(choices as readonly unknown[]), null] } : {}),
+    ...rest,
+  };
+}
+
 /** Null stands for "not set". */
 export function nullable<T>(format: Format<T>): Format<T | null> {
   return {
+    schema: orNull(format.schema),
     fromText: (value) => format.fromText(value),
     parse: (input) => (input === null ? { value: null } : format.parse(input)),
   };
@@ -147,6 +171,7 @@ export function nullable<T>(format: Format<T>): Format<T | null> {
 export function wordList<const T extends string>(choices: readonly T[]): Format<readonly T[]> {
   const one = oneOf(choices);
   return {
+    schema: { type: "array", items: one.schema, uniqueItems: true },
     fromText: (value) => value.split(",").map((word) => word.trim()),
     parse: (input) => {
       if (!Array.isArray(input))
@@ -166,6 +191,11 @@ export function wordList<const T extends string>(choices: readonly T[]): Format<
 /** Names that may be switched on and off: `{"disk": false}`. */
 export function switches(known: readonly string[]): Format<Readonly<Record<string, boolean>>> {
   return {
+    schema: {
+      type: "object",
+      additionalProperties: false,
+      properties: Object.fromEntries(known.map((name) => [name, flag.schema])),
+    },
     fromText: asIs,
     parse: (input) => {
       if (typeof input !== "object" || input === null || Array.isArray(input))
@@ -194,6 +224,7 @@ function labelsFromText(text: string): unknown {
 
 /** Names with their values: `{"pool": "gpu"}`; a variable writes `pool=gpu,zone=a`. */
 export const labels: Format<Readonly<Record<string, string>>> = {
+  schema: { type: "object", additionalProperties: { type: "string" } },
   fromText: labelsFromText,
   parse: (input) => {
     if (typeof input !== "object" || input === null || Array.isArray(input))
@@ -214,6 +245,7 @@ export const labels: Format<Readonly<Record<string, string>>> = {
 
 /** Checked elsewhere, as a whole: the lists of rules and channels. */
 export const opaqueList: Format<readonly unknown[]> = {
+  schema: { type: "array" },
   fromText: asIs,
   parse: (input) =>
     Array.isArray(input)

@@ -35,7 +35,8 @@ const channelName = v.pipe(
   ),
 );
 
-const common = strictObject({
+/** The settings that every channel has. */
+export const common = strictObject({
   type: text,
   name: v.optional(channelName),
   enabled: v.optional(flag, true),

@@ -29,6 +29,7 @@ const operator = v.pipe(
   v.unknown(),
   v.transform((input) => (typeof input === "string" ? (spelt[input] ?? input) : input)),
   oneOf(operators),
+  v.metadata({ schema: { enum: [...operators, ...Object.keys(spelt)] } }),
 );
 
 const index = v.pipe(
@@ -41,7 +42,8 @@ const index = v.pipe(
 
 const minuteMs = 60_000;
 
-const ruleSchema = strictObject({
+/** What a rule may say, as a source gives it. */
+export const ruleSchema = strictObject({
   index,
   name: v.optional(text),
   operator: v.optional(operator, ">"),

@@ -1,0 +1,133 @@
+{{/*
+The agent's variables. A variable wins over the config file, so the chart's own stand back where the file has the key.
+*/}}
+{{- define "targetvpc.env" -}}
+{{- range list
+  (list "node" "name" "NODE_NAME" "spec.nodeName")
+  (list "node" "ip" "NODE_IP" "status.hostIP")
+  (list "kubernetes" "pod_name" "POD_NAME" "metadata.name")
+  (list "kubernetes" "pod_namespace" "POD_NAMESPACE" "metadata.namespace")
+  (list "kubernetes" "pod_uid" "POD_UID" "metadata.uid") }}
+{{- if not (include "targetvpc.setting" (list $ (index . 0) (index . 1) "")) }}
+- name: {{ index . 2 }}
+  valueFrom:
+    fieldRef:
+      fieldPath: {{ index . 3 }}
+{{- end }}
+{{- end }}
+- name: TARGETVPC_CONFIG
+  value: /etc/targetvpc/config/config.yaml
+{{- range list
+  (list "host" "proc" "HOST_PROC" "/host/proc")
+  (list "host" "sys" "HOST_SYS" "/host/sys")
+  (list "host" "root" "HOST_ROOT" "/host/root")
+  (list "storage" "dir" "STORAGE_DIR" "/var/lib/targetvpc")
+  (list "kubernetes" "configmap" "KUBERNETES_CONFIGMAP" (include "targetvpc.fullname" .))
+  (list "kubernetes" "configmap_dir" "KUBERNETES_CONFIGMAP_DIR" "/etc/targetvpc/policy")
+  (list "kubernetes" "secrets_dir" "KUBERNETES_SECRETS_DIR" "/etc/targetvpc/channels") }}
+{{- if not (include "targetvpc.setting" (list $ (index . 0) (index . 1) "")) }}
+- name: {{ index . 2 }}
+  value: {{ index . 3 }}
+{{- end }}
+{{- end }}
+{{- $keys := include "targetvpc.secretKeys" . | fromJson }}
+{{- if $keys.redisPassword }}
+- name: REDIS_PASSWORD_FILE
+  value: /etc/targetvpc/secrets/redis-password
+{{- end }}
+{{- if $keys.adminToken }}
+- name: ADMIN_TOKEN_FILE
+  value: /etc/targetvpc/secrets/admin-token
+{{- end }}
+{{- if $keys.serverToken }}
+- name: SERVER_TOKEN_FILE
+  value: /etc/targetvpc/secrets/server-token
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "targetvpc.volumeMounts" -}}
+- name: proc
+  mountPath: /host/proc
+  readOnly: true
+- name: sys
+  mountPath: /host/sys
+  readOnly: true
+# Filesystems that the host mounts later appear too.
+- name: root
+  mountPath: /host/root
+  readOnly: true
+  mountPropagation: HostToContainer
+- name: config
+  mountPath: /etc/targetvpc/config
+  readOnly: true
+- name: policy
+  mountPath: /etc/targetvpc/policy
+  readOnly: true
+- name: channels
+  mountPath: /etc/targetvpc/channels
+  readOnly: true
+{{- if include "targetvpc.secretKeys" . | fromJson }}
+- name: secrets
+  mountPath: /etc/targetvpc/secrets
+  readOnly: true
+{{- end }}
+- name: state
+  mountPath: /var/lib/targetvpc
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* 288 is 0440: root owns what is mounted, fsGroup makes the agent's group read it. */}}
+{{- define "targetvpc.volumes" -}}
+- name: proc
+  hostPath:
+    path: /proc
+    type: Directory
+- name: sys
+  hostPath:
+    path: /sys
+    type: Directory
+- name: root
+  hostPath:
+    path: /
+    type: Directory
+- name: config
+  configMap:
+    name: {{ include "targetvpc.fullname" . }}-config
+- name: policy
+  configMap:
+    name: {{ include "targetvpc.fullname" . }}
+    optional: true
+- name: channels
+  projected:
+    defaultMode: 288
+    sources:
+      - secret:
+          name: {{ include "targetvpc.fullname" . }}-channels
+          optional: true
+      {{- with .Values.secrets.existingChannelSecret }}
+      - secret:
+          name: {{ . }}
+      {{- end }}
+{{- with include "targetvpc.secretKeys" . | fromJson }}
+- name: secrets
+  secret:
+    secretName: {{ include "targetvpc.secretName" $ }}
+    defaultMode: 288
+    items:
+      {{- range $name, $key := . }}
+      - key: {{ $key }}
+        path: {{ kebabcase $name }}
+      {{- end }}
+{{- end }}
+- name: state
+  emptyDir:
+    sizeLimit: {{ .Values.storage.sizeLimit }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,58 @@
+{{/* Values that fit the schema one by one and not together, or that would show a secret. */}}
+{{- define "targetvpc.validate" -}}
+{{- include "targetvpc.validateSecrets" . -}}
+{{- include "targetvpc.validateRedis" . -}}
+{{- end }}
+
+{{- define "targetvpc.validateSecrets" -}}
+{{- $instead := dict "redis.password" "secrets.redisPassword" "admin.token" "secrets.adminToken" "server.token" "secrets.serverToken" "redis.url" "config.redis.url_file, or REDIS_URL from a Secret in extraEnv" -}}
+{{- range $key, $place := $instead -}}
+{{- $steps := splitList "." $key -}}
+{{- if include "targetvpc.setting" (list $ (index $steps 0) (index $steps 1) "") -}}
+{{- fail (printf "config.%s would be readable in a ConfigMap; use %s" $key $place) -}}
+{{- end -}}
+{{- end -}}
+{{- $secretSettings := .Files.Get "files/channel-secrets.json" | fromJson -}}
+{{- range $at, $channel := (.Values.config.alerts | default dict).channels -}}
+{{- range $setting := index $secretSettings $channel.type -}}
+{{- if hasKey $channel $setting -}}
+{{- fail (printf "config.alerts.channels[%d].%s would be readable in a ConfigMap; use channels" $at $setting) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $secrets := .Values.secrets -}}
+{{- $keys := include "targetvpc.secretKeys" . | fromJson -}}
+{{- range $name := list "redisPassword" "adminToken" "serverToken" -}}
+{{- if and $secrets.existingSecret (index $secrets $name) -}}
+{{- fail (printf "secrets.%s stands beside secrets.existingSecret; keep one of them" $name) -}}
+{{- else if and (not $secrets.existingSecret) (index $secrets.keys $name) -}}
+{{- fail (printf "secrets.keys.%s names a key of secrets.existingSecret, which is not set" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $secrets.existingSecret (not $keys) -}}
+{{- fail "secrets.existingSecret is set: name its keys in secrets.keys" -}}
+{{- end -}}
+{{- if and (include "targetvpc.bundlesRedis" .) (not $keys.redisPassword) -}}
+{{- fail "the bundled Redis needs a password: name its key in secrets.keys.redisPassword" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "targetvpc.validateRedis" -}}
+{{- $redis := .Values.config.redis | default dict -}}
+{{- $places := list -}}
+{{- range $key := list "host" "url_file" "sentinels" "cluster_nodes" -}}
+{{- if index $redis $key }}{{ $places = append $places (printf "config.redis.%s" $key) }}{{ end -}}
+{{- end -}}
+{{- range $env := .Values.extraEnv -}}
+{{- if has $env.name (list "REDIS_HOST" "REDIS_URL" "REDIS_URL_FILE" "REDIS_SENTINELS" "REDIS_CLUSTER_NODES") -}}
+{{- $places = append $places (printf "extraEnv %s" $env.name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (include "targetvpc.bundlesRedis" .) $places -}}
+{{- fail (printf "%s says where your Redis is: set redis.enabled to false" (join " and " $places)) -}}
+{{- end -}}
+{{- $memory := eq (include "targetvpc.setting" (list . "storage" "backend" "redis")) "memory" -}}
+{{- if not (or .Values.redis.enabled $memory $places) -}}
+{{- fail "redis.enabled is false: say where Redis is in config.redis.host (or set config.storage.backend to memory)" -}}
+{{- end -}}
+{{- end }}
