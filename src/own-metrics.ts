@@ -4,6 +4,7 @@ import type { Incidents } from "./alerts/incidents.ts";
 import type { Collection } from "./collect/runner.ts";
 import type { Notifier } from "./notify/notifier.ts";
 import { levels } from "./core/rule.ts";
+import type { InForce } from "./in-force.ts";
 import type { SeriesStore } from "./store/contract.ts";
 import type { OwnMetric, OwnSample } from "./telemetry/agent.ts";
 import type { Ticker } from "./tick.ts";
@@ -17,6 +18,7 @@ export interface MeasuredParts {
   readonly incidents: Incidents;
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
+  readonly inForce: InForce;
   readonly components: () => Readonly<Record<string, ComponentStatus>>;
 }
 
@@ -119,7 +121,7 @@ function alertMetrics({ incidents, notifier }: MeasuredParts): readonly OwnMetri
 
 /** What `/metrics` tells about the agent itself; the docs list every name, and a test compares. */
 export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
-  const { version, admin, components } = parts;
+  const { version, admin, inForce, components } = parts;
   return [
     metric("build_info", "Which agent this is", ["version"], () => [
       { labels: { version }, value: 1 },
@@ -139,7 +141,7 @@ export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
       "Whether the last answer of a source was a valid configuration",
       ["source"],
       () => [
-        { labels: { source: "file" }, value: 1 },
+        { labels: { source: "file" }, value: Number(inForce.file.status === "ok") },
         ...(admin === null
           ? []
           : [{ labels: { source: "admin" }, value: Number(admin.lastReloadSuccessful()) }]),

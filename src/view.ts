@@ -13,14 +13,12 @@ import { createOwnMetrics, processMetrics } from "./telemetry/agent.ts";
 import { writeFamilies } from "./telemetry/exposition.ts";
 import { acceptAlert } from "./foreign-alert.ts";
 import { ownMetrics, type MeasuredParts } from "./own-metrics.ts";
-import type { InForce } from "./in-force.ts";
 import type { Storage } from "./storage.ts";
 
 /** The parts of the agent that the API looks at. */
 export interface ViewParts extends MeasuredParts {
   readonly node: NodeIdentity;
   readonly clock: Clock;
-  readonly inForce: InForce;
   readonly storage: Storage;
   readonly collection: Collection;
   readonly incidents: Incidents;
@@ -49,7 +47,7 @@ function sourceStates(
   const revision = book.sources().get("file")?.revision ?? null;
   return [
     { source: "default", status: fine, revision: "built-in", ...counted("default") },
-    { source: "file", status: fine, revision, ...counted("file") },
+    { source: "file", status: inForce.file, revision, ...counted("file") },
     ...(admin === null
       ? []
       : [
