@@ -28,7 +28,9 @@ describe("a supervised agent", () => {
   });
   afterEach(() => rm(dir, { recursive: true }));
 
-  const supervise = async (clock: ManualClock): Promise<{ it: Supervisor; log: ReturnType<typeof recordLog> }> => {
+  const supervise = async (
+    clock: ManualClock,
+  ): Promise<{ it: Supervisor; log: ReturnType<typeof recordLog> }> => {
     const log = recordLog();
     const deps = { clock, log: log.log, redactor: createRedactor(), random: () => 0.5 };
     const lanes = createSystemLanes(clock);
