@@ -5,6 +5,7 @@ import type { Collection } from "./collect/runner.ts";
 import type { Cluster } from "./kubernetes/cluster.ts";
 import type { Notifier } from "./notify/notifier.ts";
 import { levels } from "./core/rule.ts";
+import type { InForce } from "./in-force.ts";
 import type { SeriesStore } from "./store/contract.ts";
 import type { OwnMetric, OwnSample } from "./telemetry/agent.ts";
 import type { Ticker } from "./tick.ts";
@@ -19,6 +20,7 @@ export interface MeasuredParts {
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
   readonly kubernetes: Cluster | null;
+  readonly inForce: InForce;
   readonly components: () => Readonly<Record<string, ComponentStatus>>;
 }
 
@@ -121,7 +123,7 @@ function alertMetrics({ incidents, notifier }: MeasuredParts): readonly OwnMetri
 
 /** What `/metrics` tells about the agent itself; the docs list every name, and a test compares. */
 export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
-  const { version, admin, kubernetes, components } = parts;
+  const { version, admin, inForce, kubernetes, components } = parts;
   return [
     metric("build_info", "Which agent this is", ["version"], () => [
       { labels: { version }, value: 1 },
@@ -141,7 +143,7 @@ export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
       "Whether the last answer of a source was a valid configuration",
       ["source"],
       () => [
-        { labels: { source: "file" }, value: 1 },
+        { labels: { source: "file" }, value: Number(inForce.file.status === "ok") },
         ...(admin === null
           ? []
           : [{ labels: { source: "admin" }, value: Number(admin.lastReloadSuccessful()) }]),

@@ -5,6 +5,7 @@ import type { Clock, Log } from "./core/ports.ts";
 import { seriesKey } from "./core/series.ts";
 import type { AdminSync } from "./admin/sync.ts";
 import { Incidents, type Telling } from "./alerts/incidents.ts";
+import type { StatfsLanes } from "./collect/statfs.ts";
 import { createHttpClient, type HttpClient } from "./base/http.ts";
 import type { Redactor } from "./base/secret.ts";
 import { channelPlugins } from "./notify/index.ts";
@@ -32,6 +33,8 @@ export interface AppDeps {
   readonly random: () => number;
   /** Where small files are kept. */
   readonly stateDir: string;
+  /** Of agents that follow one another in a process, so that what hangs is not asked again by each. */
+  readonly lanes?: StatfsLanes;
 }
 
 /** The parts of the agent, put together; none of them runs yet. */
@@ -56,10 +59,10 @@ const sparklineValues = 180;
 type Foundation = AppDeps & Pick<Parts, "node" | "http" | "collecting" | "inForce" | "nodeFacts">;
 
 function lay(deps: AppDeps): Foundation {
-  const { settings, log } = deps;
+  const { settings, clock, log } = deps;
   const collecting = createCollecting(settings.config, deps);
   const node = identify(settings.config, collecting.host);
-  const inForce = new InForce({ settings, node, collection: collecting.collection, log });
+  const inForce = new InForce({ settings, node, collection: collecting.collection, clock, log });
   const nodeFacts = createNodeFacts(settings.config.node.labels, {
     awaitsCluster: apiAccess(settings.config.kubernetes) !== null,
   });

@@ -13,7 +13,6 @@ import { createOwnMetrics, processMetrics } from "./telemetry/agent.ts";
 import { writeFamilies } from "./telemetry/exposition.ts";
 import { acceptAlert } from "./foreign-alert.ts";
 import { ownMetrics, type MeasuredParts } from "./own-metrics.ts";
-import type { InForce } from "./in-force.ts";
 import type { Cluster } from "./kubernetes/cluster.ts";
 import type { Storage } from "./storage.ts";
 
@@ -21,7 +20,6 @@ import type { Storage } from "./storage.ts";
 export interface ViewParts extends MeasuredParts {
   readonly node: NodeIdentity;
   readonly clock: Clock;
-  readonly inForce: InForce;
   readonly storage: Storage;
   readonly collection: Collection;
   readonly incidents: Incidents;
@@ -51,7 +49,7 @@ function sourceStates(
   const revision = book.sources().get("file")?.revision ?? null;
   return [
     { source: "default", status: fine, revision: "built-in", ...counted("default") },
-    { source: "file", status: fine, revision, ...counted("file") },
+    { source: "file", status: inForce.file, revision, ...counted("file") },
     ...(kubernetes === null
       ? []
       : [

@@ -71,6 +71,9 @@ export function loop(
   };
 }
 
+/** A shorter interval does not wait for the end of a longer one, which may be minutes. */
+const longestNapMs = 1_000;
+
 /**
  * Runs work at every multiple of an interval of the wall clock, so that slots of a fleet line up and a long run skips
  * slots instead of piling up. The work gets the slot's time in Unix milliseconds.
@@ -93,7 +96,7 @@ export function everySlot(
         await work(slotMs, signal).catch(onError);
       }
       const now = clock.now();
-      return Math.max(1, (Math.floor(now / step) + 1) * step - now);
+      return Math.max(1, Math.min((Math.floor(now / step) + 1) * step - now, longestNapMs));
     },
     (cause) => {
       onError(cause);

@@ -77,6 +77,7 @@ export const flag: Format<boolean> = {
 
 /** True, false, or `auto`: as the surroundings suggest. */
 export const autoFlag: Format<boolean | "auto"> = {
+  schema: { enum: ["auto", true, false] },
   fromText: (text) => (text.trim() === "auto" ? "auto" : flag.fromText(text)),
   parse: (input) =>
     input === "auto" || typeof input === "boolean"
