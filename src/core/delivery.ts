@@ -3,6 +3,18 @@ import type { Level } from "./rule.ts";
 
 export type Language = "zh-CN" | "en";
 
+/** A process that may have caused an alert. */
+export interface ProcessUse {
+  readonly pid: number;
+  /** The kernel's short name of it. */
+  readonly name: string;
+  readonly value: number;
+  /** Percent of one core, or bytes in RAM. */
+  readonly unit: "%" | "B";
+  /** `namespace/pod/container`, the best known short of it, or a systemd unit; null: nobody knows. */
+  readonly owner: string | null;
+}
+
 /** What is to be told: an incident at the moment of a transition, with no language and no channel yet. */
 export interface AlertMessage {
   /** Unique per message; a record at the admin server has the same one. */
