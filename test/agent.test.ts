@@ -163,6 +163,8 @@ describe("the agent on this machine", function () {
     assert.ok(Number(resolved?.["ended_at"]) > Number(resolved?.["started_at"]));
     for (const { text } of [feishu.received[1]!, dingtalk.received[1]!])
       assert.match(text, /peak/i);
+    for (const { text } of [feishu.received[0]!, dingtalk.received[0]!])
+      assert.match(text, /Top processes.* \d+(\.\d)? %/);
     assert.match(smtp.received[1]?.raw ?? "", /In-Reply-To:/i);
     assert.ok(smtp.received[0]?.encrypted);
 

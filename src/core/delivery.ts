@@ -24,6 +24,8 @@ export interface AlertMessage {
   readonly incident: Incident;
   /** The last values of the series, oldest first, for a sparkline; null where missing. */
   readonly recent: readonly (number | null)[];
+  /** The biggest processes when it fired, biggest first; null: they were not looked at, or could not be. */
+  readonly evidence: readonly ProcessUse[] | null;
   /** What links start with; null: no links. */
   readonly publicUrl: string | null;
 }
