@@ -13,7 +13,11 @@ export const image = process.env["TARGETVPC_IMAGE"] ?? "targetvpc:dev";
 const helmProgram = process.env["HELM"] ?? "helm";
 
 /** Runs a program to its end; its standard output. The error of a failure holds what it said. */
-export async function sh(program: string, args: readonly string[], input?: string): Promise<string> {
+export async function sh(
+  program: string,
+  args: readonly string[],
+  input?: string,
+): Promise<string> {
   const running = run(program, [...args], { maxBuffer: 64 * 1024 * 1024, timeout: 240_000 });
   if (input !== undefined) running.child.stdin?.end(input);
   try {

@@ -52,12 +52,19 @@ describe("the watched ConfigMap", () => {
     const [event] = await ourEvents("ConfigMap", namespace);
     assert.equal(event?.type, "Warning");
     assert.equal(event?.reason, "ConfigRefused");
-    assert.match(event?.note ?? "", /alerts\.rules\[1\]\.treshold: unknown key; did you mean "threshold"/);
+    assert.match(
+      event?.note ?? "",
+      /alerts\.rules\[1\]\.treshold: unknown key; did you mean "threshold"/,
+    );
     assert.match(
       await kubectl("-n", namespace, "describe", "configmap", release.name),
       /ConfigRefused/,
     );
-    assert.equal((await release.rule("cpu-high"))?.levels["warning"], 120, "the last good one stays");
+    assert.equal(
+      (await release.rule("cpu-high"))?.levels["warning"],
+      120,
+      "the last good one stays",
+    );
     const { status, components } = await release.health();
     assert.equal(status, "degraded");
     assert.match(components["kubernetes"]?.last_error ?? "", /treshold/);
@@ -73,7 +80,10 @@ describe("the watched ConfigMap", () => {
     });
     assert.equal(await release.rule("cpu-high"), undefined);
     await release.setPolicy(policy(77));
-    await soon("it is back", async () => (await release.rule("cpu-high"))?.levels["warning"] === 77);
+    await soon(
+      "it is back",
+      async () => (await release.rule("cpu-high"))?.levels["warning"] === 77,
+    );
   });
 
   it("is listed anew when the version to watch from is compacted away (410)", async () => {

@@ -2,17 +2,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import {
-  apply,
-  chart,
-  getJson,
-  getUrl,
-  helm,
-  image,
-  kubectl,
-  soon,
-  type Pod,
-} from "./cluster.ts";
+import { apply, chart, getJson, getUrl, helm, image, kubectl, soon, type Pod } from "./cluster.ts";
 
 export interface Health {
   readonly status: string;
@@ -173,7 +163,14 @@ export async function stress(namespace: string, cpus = os.cpus().length): Promis
       })),
     },
   });
-  await kubectl("-n", namespace, "wait", "pod/stress-pod", "--for=condition=Ready", "--timeout=60s");
+  await kubectl(
+    "-n",
+    namespace,
+    "wait",
+    "pod/stress-pod",
+    "--for=condition=Ready",
+    "--timeout=60s",
+  );
 }
 
 export async function calm(namespace: string): Promise<void> {
