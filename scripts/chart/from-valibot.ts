@@ -67,7 +67,10 @@ const makers: Readonly<Record<string, (part: Part) => JsonSchema>> = {
   boolean: () => ({ type: "boolean" }),
   unknown: () => ({}),
   picklist: ({ options = [] }) => ({ type: "string", enum: options }),
-  array: ({ item }) => ({ type: "array", ...(item === undefined ? {} : { items: schemaOf(item) }) }),
+  array: ({ item }) => ({
+    type: "array",
+    ...(item === undefined ? {} : { items: schemaOf(item) }),
+  }),
   record: ({ value }) => ({
     type: "object",
     ...(value === undefined ? {} : { additionalProperties: schemaOf(value) }),

@@ -23,7 +23,8 @@ export interface KubernetesObject {
 /** Where a program is: a variable, else the PATH. */
 const howToGet: Readonly<Record<string, string>> = {
   helm: "helm is not there: install helm 3.18 or newer, or helm 4 (https://helm.sh/docs/intro/install), or set HELM to its path",
-  kubectl: "kubectl is not there: install it (https://kubernetes.io/docs/tasks/tools), or set KUBECTL to its path",
+  kubectl:
+    "kubectl is not there: install it (https://kubernetes.io/docs/tasks/tools), or set KUBECTL to its path",
 };
 
 /** The programs that render the chart: helm, and a second one when HELM3 names it. */
@@ -53,10 +54,17 @@ export interface Render {
   readonly args?: readonly string[];
 }
 
+/** What is rendered for without a cluster: helm's own default depends on how it was built. */
+export const kubeVersion = "1.30.0";
+
 /** What `helm template` makes of the chart. */
-export function template(helm: string, { values, release, namespace, args = [] }: Render): Promise<string> {
+export function template(
+  helm: string,
+  { values, release, namespace, args = [] }: Render,
+): Promise<string> {
   const files = values.flatMap((file) => ["--values", file]);
-  return output(helm, ["template", release, chart, "--namespace", namespace, ...files, ...args]);
+  const target = ["--namespace", namespace, "--kube-version", kubeVersion];
+  return output(helm, ["template", release, chart, ...target, ...files, ...args]);
 }
 
 /** Kind, namespace and name of an object in one word. */
@@ -71,12 +79,12 @@ export function objectsOf(text: string): KubernetesObject[] {
     if (document.errors.length > 0) throw document.errors[0];
     return document.toJS() as KubernetesObject | null; // proof: what helm and kubectl print
   });
-  return objects
-    .filter((object) => object !== null)
-    .sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+  return objects.filter((object) => object !== null).sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
 }
 
 /** Objects as one text that does not depend on the program which printed them. */
 export function yamlOf(objects: readonly unknown[]): string {
-  return objects.map((object) => `---\n${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`).join("");
+  return objects
+    .map((object) => `---\n${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`)
+    .join("");
 }
