@@ -1,5 +1,7 @@
 /** Writes the tables in the docs from the lists in the code, between `<!-- table: name -->` and `<!-- end -->`. */
 import { readFile, writeFile } from "node:fs/promises";
+import { valuesText } from "./chart.ts";
+import { documentedValues } from "./chart/values.ts";
 import { collectors } from "../src/collect/index.ts";
 import { leavesOf } from "../src/config/settings.ts";
 import { channelPlugins } from "../src/notify/index.ts";
@@ -72,6 +74,15 @@ export const tables: Readonly<Record<string, () => string>> = {
         doc,
       ]),
     ),
+  values: () =>
+    table(
+      ["value", "default", ""],
+      documentedValues(valuesText()).map(({ key, default: value, doc }) => [
+        code(key),
+        code(JSON.stringify(value)),
+        doc,
+      ]),
+    ),
   backends: () =>
     table(
       ["backend", ""],
@@ -108,6 +119,7 @@ export const documents = [
   "docs/configuration.md",
   "docs/metrics.md",
   "docs/channels.md",
+  "charts/targetvpc/README.md",
 ];
 
 if (process.argv[1] === import.meta.filename)
