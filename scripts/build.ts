@@ -25,6 +25,38 @@ const fewMediaTypes: Plugin = {
   },
 };
 
+/**
+ * Of the Kubernetes client only the reading of kubeconfigs and service accounts is used; requests are the agent's own.
+ * The 700 models, and the libraries for what is not done with it, would be 15 MB resident. What is replaced is never
+ * called; if it is after all, it says so.
+ */
+const credentialsOnly: Plugin = {
+  name: "credentials-only",
+  setup(builder) {
+    const replaced: readonly (readonly [RegExp, readonly string[]])[] = [
+      [
+        /client-node[/\\]dist[/\\]gen[/\\]index\.js$/,
+        ["createConfiguration", "ServerConfiguration"],
+      ],
+      [/node_modules[/\\]undici[/\\]index\.js$/, ["Agent", "ProxyAgent"]],
+      [/node_modules[/\\]socks-proxy-agent[/\\]/, ["SocksProxyAgent"]],
+      [/node_modules[/\\]socks[/\\]/, ["SocksClient"]],
+      [/node_modules[/\\]hpagent[/\\]/, ["HttpProxyAgent", "HttpsProxyAgent"]],
+      [/node_modules[/\\]openid-client[/\\]/, ["customFetch", "discovery", "refreshTokenGrant"]],
+    ];
+    for (const [filter, names] of replaced)
+      builder.onLoad({ filter }, () => ({
+        contents: names
+          .map(
+            (name) =>
+              `export function ${name}() { throw new Error("${name} is not in this bundle"); }`,
+          )
+          .join("\n"),
+        loader: "js",
+      }));
+  },
+};
+
 /** Where to: `dist`, or the directory given. */
 const outdir = process.argv[2] ?? "dist";
 await rm(outdir, { recursive: true, force: true });
@@ -44,7 +76,7 @@ await build({
   legalComments: "none",
   // Its main file is a UMD wrapper that a bundler cannot follow.
   alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
-  plugins: [fewMediaTypes],
+  plugins: [fewMediaTypes, credentialsOnly],
   // CommonJS packages inside an ES module still say require().
   banner: {
     js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',

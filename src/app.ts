@@ -7,7 +7,9 @@ import { everySlot } from "./base/every.ts";
 import type { Policy } from "./rules/book.ts";
 import { createPage } from "./web/page.ts";
 import { Published } from "./documents.ts";
+import { partsStatus, switchedOff } from "./health.ts";
 import { createParts, type AppDeps, type Parts } from "./parts.ts";
+import type { Settings } from "./settings.ts";
 import { settled, startHeartbeat } from "./storage.ts";
 import { version } from "./version.ts";
 import { createView } from "./view.ts";
@@ -17,6 +19,8 @@ const incomingMs = 600;
 const graceMs = 800;
 const sendingMs = 600;
 const savingMs = 500;
+/** Before another agent takes over in the same process, everything ends by itself: nothing that is asked takes longer. */
+const patienceMs = 10_000;
 
 /** The whole agent: constructing starts nothing, `start` starts its parts in order, `stop` stops them in reverse. */
 export class App {
@@ -51,13 +55,14 @@ export class App {
   /** Starts everything, and says where it listens. Throws CONFIG_INVALID when the port cannot be had. */
   async start(): Promise<void> {
     const { clock, log } = this.#deps;
-    const { inForce, storage, ticker, admin } = this.#parts;
+    const { inForce, storage, ticker, admin, kubernetes } = this.#parts;
     const { host, port } = await this.#api.start();
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
     log.info("listening", { url, node: this.node.name, ip: this.node.ip, version });
     await storage.outbox.load();
     inForce.takeFile();
     storage.backend.start();
+    await kubernetes?.prepare();
     const intervalMs = (): number => inForce.runtime.intervalMs;
     const onError = (cause: unknown): void => log.error("tick failed", { cause: errorText(cause) });
     this.#running.push(everySlot(clock, intervalMs, (slotMs) => this.#tick(slotMs), onError));
@@ -66,6 +71,7 @@ export class App {
     this.#restored.resolve(undefined);
     ticker.beginJudging();
     if (admin !== null) this.#running.push(admin.start());
+    if (kubernetes !== null) this.#running.push(kubernetes.start());
     this.#running.push(this.#heartbeat());
   }
 
@@ -73,15 +79,40 @@ export class App {
    * Stops everything within about two seconds: first what brings work in, then what is on its way, and last it saves
    * what was sampled and decided. What was not sent is kept for the next start.
    */
-  async stop(): Promise<void> {
+  async stop(extraMs = 0): Promise<void> {
     const { notifier, storage, http, ticker } = this.#parts;
     this.#draining = true;
     const loops = this.#running.map((running) => running.stop());
-    await this.#atMost(incomingMs, [this.#api.stop(), ...loops]);
-    await this.#atMost(graceMs, [ticker.idle().then(() => notifier.stop(sendingMs))]);
-    await this.#atMost(savingMs, [this.#save()]);
+    await this.#atMost(incomingMs + extraMs, [this.#api.stop(), ...loops]);
+    await this.#atMost(graceMs + extraMs, [ticker.idle().then(() => notifier.stop(sendingMs))]);
+    await this.#atMost(savingMs + extraMs, [this.#save()]);
     await storage.backend.stop();
     http.close();
+  }
+
+  /**
+   * Stops to make way for another agent in the same process. Messages on their way arrive first, while this one still
+   * samples and answers; what is decided meanwhile is kept for the other. `stop` may cut it short.
+   */
+  async handOver(): Promise<void> {
+    await this.#parts.notifier.stop(patienceMs);
+    await this.stop(patienceMs);
+  }
+
+  /** Puts in force what changed of the settings; of those the agent was started with, nothing may have. */
+  takeFile(settings: Settings): void {
+    this.#deps.redactor.learn(settings.document);
+    this.#parts.inForce.takeFile(settings);
+  }
+
+  /** Says that the file as it is now cannot be put in force, and why; null: it can, and says nothing new. */
+  judgeFile(reason: string | null): void {
+    this.#parts.inForce.judgeFile(reason);
+  }
+
+  /** How the file is doing. */
+  get file(): ComponentStatus {
+    return this.#parts.inForce.file;
   }
 
   /** Waits for all, but not longer. */
@@ -105,11 +136,6 @@ export class App {
     return outcome;
   }
 
-  /** Calls that hang in the thread pool and would hold up a normal exit. */
-  stuckCalls(): number {
-    return this.#parts.collecting.host.stuckCalls();
-  }
-
   async #tick(slotMs: number): Promise<void> {
     await this.#parts.ticker.run(slotMs);
     this.#parts.collecting.check();
@@ -129,7 +155,7 @@ export class App {
     await engine.save().catch((cause: unknown) => {
       log.warn("alert states not saved", { cause: errorText(cause) });
     });
-    await Promise.all([storage.series.flush(), storage.states.flush()]);
+    await Promise.all([storage.series.flush(), storage.states.flush(), storage.local.idle()]);
     const depths = [...(await storage.outbox.depth()).values()];
     const count = depths.reduce((sum, depth) => sum + depth, 0);
     if (count > 0) log.info("messages kept for the next start", { count });
@@ -182,18 +208,15 @@ export class App {
   }
 
   #components(): Readonly<Record<string, ComponentStatus>> {
-    const { storage, collecting, admin, notifier } = this.#parts;
-    const off: ComponentStatus = {
-      status: "disabled",
-      sinceMs: this.#createdAtMs,
-      lastError: null,
-    };
+    const off = switchedOff(this.#createdAtMs);
+    const kubernetes = this.#parts.kubernetes?.status ?? off;
     return {
-      collect: collecting.status(),
-      redis: storage.backend.name === "redis" ? storage.backend.status() : off,
-      admin: admin?.status() ?? off,
-      kubernetes: off,
-      channels: notifier.health(),
+      collect: off,
+      redis: off,
+      file: this.#parts.inForce.file,
+      admin: off,
+      kubernetes,
+      ...partsStatus(this.#parts),
     };
   }
 }

@@ -2,6 +2,8 @@ import os from "node:os";
 import { parseArgs } from "node:util";
 import { AgentError, errorText } from "./core/errors.ts";
 import type { Log } from "./core/ports.ts";
+import { createSystemLanes } from "./collect/host.ts";
+import type { StatfsLanes } from "./collect/statfs.ts";
 import { systemClock } from "./base/clock.ts";
 import { exitNow } from "./base/exit.ts";
 import { createLog } from "./base/log.ts";
@@ -9,7 +11,8 @@ import { createRedactor, type Redactor } from "./base/secret.ts";
 import { nearest } from "./base/text.ts";
 import { stateDirectory } from "./config/state-dir.ts";
 import { App } from "./app.ts";
-import { loadSettings, type Settings } from "./settings.ts";
+import { loadSettings, tryLoadSettings, type Settings } from "./settings.ts";
+import { Supervisor } from "./supervise.ts";
 import { version } from "./version.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -127,7 +130,11 @@ function createAgentLog(settings: Settings, redactor: Redactor): Log {
   });
 }
 
-function createApp(settings: Settings, env: Env): { app: App; log: Log } {
+function createApp(
+  settings: Settings,
+  env: Env,
+  lanes: StatfsLanes = createSystemLanes(systemClock),
+): { app: App; log: Log } {
   const redactor = createRedactor();
   redactor.learn([settings.config, settings.document]);
   const log = createAgentLog(settings, redactor);
@@ -139,30 +146,40 @@ function createApp(settings: Settings, env: Env): { app: App; log: Log } {
     redactor,
     random: Math.random,
     stateDir,
+    lanes,
   });
   return { app, log };
 }
 
-async function serve(settings: Settings, env: Env): Promise<void> {
-  const { app, log } = createApp(settings, env);
+/** Runs the agent for good; signals and what hangs are the process's, whichever agent runs in it. */
+async function serve(config: string | null, env: Env): Promise<void> {
+  const lanes = createSystemLanes(systemClock);
+  const supervisor = new Supervisor(await loadSettings(config, env), {
+    clock: systemClock,
+    load: () => tryLoadSettings(config, env),
+    create: (settings) => createApp(settings, env, lanes),
+    onLost: (cause) => exitNow(explain(cause), lanes.stuckCalls()),
+  });
   let stopping = false;
-  const stop = (why: string, code: number): void => {
-    if (stopping) exitNow(failed, app.stuckCalls());
+  const stop = (why: string): void => {
+    if (stopping) exitNow(failed, lanes.stuckCalls());
     stopping = true;
+    const { log } = supervisor;
     log.info("stopping", { why });
     const late = systemClock
       .sleep(stopDeadlineMs)
       .then(() => log.warn("stopped without waiting any longer"));
-    void Promise.race([app.stop(), late])
+    void Promise.race([supervisor.stop(), late])
       .catch((cause: unknown) => log.error("stop failed", { cause: errorText(cause) }))
-      .finally(() => exitNow(code, app.stuckCalls()));
+      .finally(() => exitNow(0, lanes.stuckCalls()));
   };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop(signal, 0));
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stop(signal));
+  process.on("SIGHUP", () => void supervisor.reload());
   process.on("uncaughtException", (cause) => {
-    log.error("crashed", { cause: cause.stack ?? errorText(cause) });
-    exitNow(failed, app.stuckCalls());
+    supervisor.log.error("crashed", { cause: cause.stack ?? errorText(cause) });
+    exitNow(failed, lanes.stuckCalls());
   });
-  await app.start();
+  await supervisor.start();
 }
 
 async function testChannel(settings: Settings, env: Env, name: string): Promise<number> {
@@ -176,7 +193,7 @@ async function testChannel(settings: Settings, env: Env, name: string): Promise<
 async function run(use: Use, env: Env): Promise<void> {
   switch (use.command) {
     case "serve":
-      await serve(await loadSettings(use.config, env), env);
+      await serve(use.config, env);
       return;
     case "check-config": {
       const settings = await loadSettings(use.operand, env);

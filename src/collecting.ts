@@ -6,6 +6,7 @@ import { createHost, type LocalHost } from "./collect/host.ts";
 import { collectors } from "./collect/index.ts";
 import { chooseSource, portableCollectors } from "./collect/portable.ts";
 import { createCollection, type Collection } from "./collect/runner.ts";
+import type { StatfsLanes } from "./collect/statfs.ts";
 import type { Config } from "./config/settings.ts";
 
 /** The host and the collectors at work on it. */
@@ -17,10 +18,16 @@ export interface Collecting {
   status(): ComponentStatus;
 }
 
+export interface CollectingDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly lanes?: StatfsLanes;
+}
+
 /** Chooses between /proc and the portable collectors, and puts them to work. */
-export function createCollecting(config: Config, deps: { clock: Clock; log: Log }): Collecting {
+export function createCollecting(config: Config, deps: CollectingDeps): Collecting {
   const { proc, sys, root, source } = config.host;
-  const host = createHost({ roots: { proc, sys, root }, clock: deps.clock });
+  const host = createHost({ roots: { proc, sys, root }, ...deps });
   const chosen = chooseSource(source, process.platform, existsSync(path.join(proc, "stat")));
   if (chosen === "portable" && source === "auto" && process.platform === "linux")
     deps.log.warn("no /proc there; asking the operating system instead", { "host.proc": proc });

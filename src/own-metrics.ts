@@ -2,8 +2,10 @@ import type { ComponentStatus } from "./core/ports.ts";
 import type { AdminSync } from "./admin/sync.ts";
 import type { Incidents } from "./alerts/incidents.ts";
 import type { Collection } from "./collect/runner.ts";
+import type { Cluster } from "./kubernetes/cluster.ts";
 import type { Notifier } from "./notify/notifier.ts";
 import { levels } from "./core/rule.ts";
+import type { InForce } from "./in-force.ts";
 import type { SeriesStore } from "./store/contract.ts";
 import type { OwnMetric, OwnSample } from "./telemetry/agent.ts";
 import type { Ticker } from "./tick.ts";
@@ -17,6 +19,8 @@ export interface MeasuredParts {
   readonly incidents: Incidents;
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
+  readonly kubernetes: Cluster | null;
+  readonly inForce: InForce;
   readonly components: () => Readonly<Record<string, ComponentStatus>>;
 }
 
@@ -119,7 +123,7 @@ function alertMetrics({ incidents, notifier }: MeasuredParts): readonly OwnMetri
 
 /** What `/metrics` tells about the agent itself; the docs list every name, and a test compares. */
 export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
-  const { version, admin, components } = parts;
+  const { version, admin, inForce, kubernetes, components } = parts;
   return [
     metric("build_info", "Which agent this is", ["version"], () => [
       { labels: { version }, value: 1 },
@@ -139,11 +143,24 @@ export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
       "Whether the last answer of a source was a valid configuration",
       ["source"],
       () => [
-        { labels: { source: "file" }, value: 1 },
+        { labels: { source: "file" }, value: Number(inForce.file.status === "ok") },
         ...(admin === null
           ? []
           : [{ labels: { source: "admin" }, value: Number(admin.lastReloadSuccessful()) }]),
+        ...(kubernetes === null
+          ? []
+          : [{ labels: { source: "configmap" }, value: Number(kubernetes.source.reloaded) }]),
       ],
+    ),
+    metric(
+      "kubernetes_events_total",
+      "Events of the cluster, by what became of them",
+      ["outcome"],
+      () =>
+        Object.entries(kubernetes?.counters ?? {}).map(([outcome, value]) => ({
+          labels: { outcome },
+          value: Number(value),
+        })),
     ),
     ...collectMetrics(parts),
     ...alertMetrics(parts),

@@ -5,6 +5,7 @@ import type { Clock, Log } from "./core/ports.ts";
 import { seriesKey } from "./core/series.ts";
 import type { AdminSync } from "./admin/sync.ts";
 import { Incidents, type Telling } from "./alerts/incidents.ts";
+import type { StatfsLanes } from "./collect/statfs.ts";
 import { createHttpClient, type HttpClient } from "./base/http.ts";
 import type { Redactor } from "./base/secret.ts";
 import { channelPlugins } from "./notify/index.ts";
@@ -12,6 +13,9 @@ import { createNotifier, type Notifier } from "./notify/notifier.ts";
 import { Engine } from "./rules/engine.ts";
 import { createAdminLink, recordsTarget } from "./admin-link.ts";
 import { createCollecting, type Collecting } from "./collecting.ts";
+import { partsStatus } from "./health.ts";
+import { apiAccess, createKubernetesLink } from "./kubernetes-link.ts";
+import type { Cluster } from "./kubernetes/cluster.ts";
 import { identify } from "./identity.ts";
 import { createNodeFacts, type KnownFacts } from "./node-facts.ts";
 import { InForce } from "./in-force.ts";
@@ -29,6 +33,8 @@ export interface AppDeps {
   readonly random: () => number;
   /** Where small files are kept. */
   readonly stateDir: string;
+  /** Of agents that follow one another in a process, so that what hangs is not asked again by each. */
+  readonly lanes?: StatfsLanes;
 }
 
 /** The parts of the agent, put together; none of them runs yet. */
@@ -41,6 +47,7 @@ export interface Parts {
   readonly storage: Storage;
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
+  readonly kubernetes: Cluster | null;
   readonly engine: Engine;
   readonly incidents: Incidents;
   readonly ticker: Ticker;
@@ -52,12 +59,13 @@ const sparklineValues = 180;
 type Foundation = AppDeps & Pick<Parts, "node" | "http" | "collecting" | "inForce" | "nodeFacts">;
 
 function lay(deps: AppDeps): Foundation {
-  const { settings, log } = deps;
+  const { settings, clock, log } = deps;
   const collecting = createCollecting(settings.config, deps);
   const node = identify(settings.config, collecting.host);
-  const inForce = new InForce({ settings, node, collection: collecting.collection, log });
-  // Outside of a cluster nobody else knows labels of this node, so these are all.
-  const nodeFacts = createNodeFacts(settings.config.node.labels, { awaitsCluster: false });
+  const inForce = new InForce({ settings, node, collection: collecting.collection, clock, log });
+  const nodeFacts = createNodeFacts(settings.config.node.labels, {
+    awaitsCluster: apiAccess(settings.config.kubernetes) !== null,
+  });
   return { ...deps, node, collecting, inForce, nodeFacts, http: createHttpClient() };
 }
 
@@ -76,9 +84,11 @@ function store(base: Foundation): Storage {
 /** Tells people and records about an incident. */
 function teller(
   parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
+  cluster: () => Cluster | null,
 ): (telling: Telling) => Promise<void> {
   const { storage, notifier, admin, settings } = parts;
   return async ({ id, incident, atMs, message, record }) => {
+    if (record !== null) cluster()?.tell(incident, record, atMs);
     const { subject } = incident;
     const series = seriesKey(subject.index, subject.labels);
     const about = {
@@ -96,7 +106,7 @@ function teller(
 
 function judging(
   parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
-): Pick<Parts, "engine" | "incidents" | "ticker"> {
+): Pick<Parts, "kubernetes" | "engine" | "incidents" | "ticker"> {
   const { clock, log, node, inForce, nodeFacts, storage } = parts;
   const { collection } = parts.collecting;
   const { states, series } = storage;
@@ -114,8 +124,14 @@ function judging(
     port: states.port("incident:"),
     settings: () => inForce.runtime,
     newId: randomUUID,
-    tell: teller(parts),
+    tell: teller(parts, () => kubernetes),
   });
+  const kubernetes = createKubernetesLink({
+    ...parts,
+    firing: () => incidents.list().filter(({ status }) => status === "firing"),
+    parts: () => partsStatus(parts),
+  });
+  if (kubernetes !== null) inForce.awaits(() => kubernetes.source.spoken);
   const intervalMs = (): number => inForce.runtime.intervalMs;
   const ticker = new Ticker({
     collection,
@@ -128,7 +144,7 @@ function judging(
     intervalMs,
     onError: (cause) => log.error("judging failed", { cause: errorText(cause) }),
   });
-  return { engine, incidents, ticker };
+  return { kubernetes, engine, incidents, ticker };
 }
 
 /** Puts all parts together; constructing starts nothing and asks nothing but the host's own tables. */

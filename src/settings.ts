@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { AgentError, errorText, type Fault } from "./core/errors.ts";
 import type { PolicyDocument } from "./core/policy.ts";
 import type { Parsed } from "./base/parse.ts";
+import { same } from "./base/same.ts";
 import { collectorNames } from "./collect/index.ts";
 import { createDocumentParser } from "./config/document.ts";
 import { parseConfigText } from "./config/file.ts";
@@ -18,7 +20,20 @@ export interface Settings {
   readonly document: PolicyDocument;
   /** The file it came from; null: there was none. */
   readonly path: string | null;
+  /** Every file it was read from, or would have been had it been there: the config file and what it names. */
+  readonly files: readonly string[];
+  /** Hashes of the files that settings name and only their users read. */
+  readonly contents: Readonly<Record<string, string | null>>;
 }
+
+type Env = Readonly<Record<string, string | undefined>>;
+type ReadFile = (path: string) => string;
+
+/** Settings, or why there are none; and the files that decide about it. */
+export type Loaded = { readonly files: readonly string[] } & (
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly cause: unknown }
+);
 
 export const table = settingsTable({
   backends: backends.map(({ name }) => name),
@@ -28,18 +43,12 @@ export const table = settingsTable({
 /** Taken when no other is named, and not missed when it is not there. */
 const defaultPath = "config/default.json";
 
-function readText(path: string): string {
-  return readFileSync(path, "utf8");
-}
-
 function isMissing(cause: unknown): boolean {
   return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
 }
 
 /** Reads documents of sources; `readFile` reads what `*_file` settings name. */
-export function documentParser(
-  readFile: (path: string) => string,
-): (input: unknown) => Parsed<PolicyDocument> {
+export function documentParser(readFile: ReadFile): (input: unknown) => Parsed<PolicyDocument> {
   return createDocumentParser(table, {
     rules: parseRules,
     channels: (input, path) => parseChannels(input, path, { readFile }),
@@ -56,10 +65,11 @@ export const parseForeignDocument = documentParser(() => {
 
 async function readConfigFile(
   path: string | null,
+  readFile: ReadFile,
 ): Promise<{ path: string | null; input: unknown }> {
   try {
     const from = path ?? defaultPath;
-    return { path: from, input: await parseConfigText(readText(from), from) };
+    return { path: from, input: await parseConfigText(readFile(from), from) };
   } catch (cause) {
     if (path === null && isMissing(cause)) return { path: null, input: undefined };
     if (cause instanceof AgentError) throw cause;
@@ -92,20 +102,36 @@ function opinions({
   return { metrics: chosen("metrics"), alerts };
 }
 
-/**
- * Loads the configuration from a file (null: `config/default.json`, if it is there) and the environment.
- * Throws CONFIG_INVALID with every fault of settings, rules and channels at once.
- */
-export async function loadSettings(
+/** The values of settings that name a file, however deep; the lists are read by those who know what is in them. */
+function namedFiles(section: object): string[] {
+  return Object.entries(section).flatMap(([key, value]: [string, unknown]) => {
+    if (typeof value === "string") return key.endsWith("_file") ? [value] : [];
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? namedFiles(value)
+      : [];
+  });
+}
+
+function hashOf(path: string, readFile: ReadFile): string | null {
+  try {
+    return createHash("sha256").update(readFile(path)).digest("hex");
+  } catch {
+    // Who needs the file says what is wrong with it.
+    return null;
+  }
+}
+
+async function read(
   path: string | null,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<Settings> {
-  const file = await readConfigFile(path);
-  const parse = documentParser(readText);
+  env: Env,
+  readFile: ReadFile,
+): Promise<Omit<Settings, "files">> {
+  const file = await readConfigFile(path, readFile);
+  const parse = documentParser(readFile);
   const faults: Fault[] = [];
   let loaded: LoadedConfig | null = null;
   try {
-    loaded = loadConfig(table, { file: file.input, env, readFile: readText });
+    loaded = loadConfig(table, { file: file.input, env, readFile });
   } catch (cause) {
     if (!(cause instanceof AgentError)) throw cause;
     faults.push(...cause.faults);
@@ -119,5 +145,51 @@ export async function loadSettings(
   const document = parse({ metrics: said.metrics, alerts: { ...said.alerts, ...lists } });
   if (!document.ok) faults.push(...document.faults);
   if (loaded === null || !document.ok) throw wrongSettings(faults);
-  return { config: loaded.config, document: document.value, path: file.path };
+  const { config } = loaded;
+  const contents = namedFiles(config).map((name) => [name, hashOf(name, readFile)] as const);
+  return {
+    config,
+    document: document.value,
+    path: file.path,
+    contents: Object.fromEntries(contents),
+  };
+}
+
+/**
+ * Loads the configuration from a file (null: `config/default.json`, if it is there) and the environment. What is wrong
+ * is CONFIG_INVALID with every fault of settings, rules and channels at once. Never rejects.
+ */
+export async function tryLoadSettings(path: string | null, env: Env): Promise<Loaded> {
+  const files = new Set<string>();
+  const readFile = (name: string): string => {
+    files.add(name);
+    return readFileSync(name, "utf8");
+  };
+  try {
+    const found = await read(path, env, readFile);
+    return { ok: true, files: [...files], settings: { ...found, files: [...files] } };
+  } catch (cause) {
+    return { ok: false, files: [...files], cause };
+  }
+}
+
+/** Like `tryLoadSettings`; throws what is wrong. */
+export async function loadSettings(path: string | null, env: Env): Promise<Settings> {
+  const loaded = await tryLoadSettings(path, env);
+  if (!loaded.ok) throw loaded.cause;
+  return loaded.settings;
+}
+
+/** What of two loads differs: nothing, only what may change at run time, or what the agent is started with. */
+export function difference(old: Settings, next: Settings): "none" | "runtime" | "start" {
+  const startWith = ({ config, contents }: Settings): unknown => {
+    const { metrics: _metrics, alerts, ...others } = config;
+    return { ...others, contents, precedence: alerts.precedence };
+  };
+  if (!same(startWith(old), startWith(next))) return "start";
+  const atRunTime = ({ config: { metrics, alerts }, document }: Settings): unknown => {
+    const { rules: _rules, channels: _channels, ...others } = alerts;
+    return { metrics, alerts: others, document };
+  };
+  return same(atRunTime(old), atRunTime(next)) ? "none" : "runtime";
 }

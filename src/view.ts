@@ -13,19 +13,19 @@ import { createOwnMetrics, processMetrics } from "./telemetry/agent.ts";
 import { writeFamilies } from "./telemetry/exposition.ts";
 import { acceptAlert } from "./foreign-alert.ts";
 import { ownMetrics, type MeasuredParts } from "./own-metrics.ts";
-import type { InForce } from "./in-force.ts";
+import type { Cluster } from "./kubernetes/cluster.ts";
 import type { Storage } from "./storage.ts";
 
 /** The parts of the agent that the API looks at. */
 export interface ViewParts extends MeasuredParts {
   readonly node: NodeIdentity;
   readonly clock: Clock;
-  readonly inForce: InForce;
   readonly storage: Storage;
   readonly collection: Collection;
   readonly incidents: Incidents;
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
+  readonly kubernetes: Cluster | null;
   readonly ready: () => boolean;
   /** Before this, nobody knows what was already told. */
   readonly restored: Promise<unknown>;
@@ -33,7 +33,7 @@ export interface ViewParts extends MeasuredParts {
 
 /** How each source of rules and channels is doing. */
 function sourceStates(
-  { inForce, admin, clock }: ViewParts,
+  { inForce, admin, kubernetes, clock }: ViewParts,
   startedAtMs: number,
 ): readonly SourceState[] {
   const { book } = inForce;
@@ -49,7 +49,17 @@ function sourceStates(
   const revision = book.sources().get("file")?.revision ?? null;
   return [
     { source: "default", status: fine, revision: "built-in", ...counted("default") },
-    { source: "file", status: fine, revision, ...counted("file") },
+    { source: "file", status: inForce.file, revision, ...counted("file") },
+    ...(kubernetes === null
+      ? []
+      : [
+          {
+            source: "configmap",
+            status: kubernetes.source.status,
+            revision: kubernetes.source.revision,
+            ...counted("configmap"),
+          },
+        ]),
     ...(admin === null
       ? []
       : [

@@ -20,6 +20,35 @@ export function deadline(clock: Clock, ms: number, parent?: AbortSignal): Deadli
   return { signal, clear: () => timer.abort(over) };
 }
 
+/** A deadline that begins anew with every sign of life. */
+export interface IdleDeadline extends Deadline {
+  touch(): void;
+}
+
+/** Aborts when nothing was heard for some time, or with a parent; `clear` must be called when the work is over. */
+export function idleDeadline(clock: Clock, ms: number, parent: AbortSignal): IdleDeadline {
+  const own = new AbortController();
+  const timer = new AbortController();
+  let heardMs = clock.monotonic();
+  const watch = async (): Promise<void> => {
+    for (;;) {
+      const leftMs = heardMs + ms - clock.monotonic();
+      if (leftMs <= 0) break;
+      await clock.sleep(leftMs, timer.signal);
+      if (timer.signal.aborted) return;
+    }
+    own.abort(new DOMException(`nothing heard for ${ms} ms`, "TimeoutError"));
+  };
+  void watch();
+  return {
+    signal: AbortSignal.any([own.signal, parent]),
+    touch: () => {
+      heardMs = clock.monotonic();
+    },
+    clear: () => timer.abort(over),
+  };
+}
+
 /** Runs work forever with a gap that may change each time; two runs never overlap. */
 export function loop(
   clock: Clock,
@@ -41,6 +70,9 @@ export function loop(
     },
   };
 }
+
+/** A shorter interval does not wait for the end of a longer one, which may be minutes. */
+const longestNapMs = 1_000;
 
 /**
  * Runs work at every multiple of an interval of the wall clock, so that slots of a fleet line up and a long run skips
@@ -64,7 +96,7 @@ export function everySlot(
         await work(slotMs, signal).catch(onError);
       }
       const now = clock.now();
-      return Math.max(1, (Math.floor(now / step) + 1) * step - now);
+      return Math.max(1, Math.min((Math.floor(now / step) + 1) * step - now, longestNapMs));
     },
     (cause) => {
       onError(cause);

@@ -27,7 +27,11 @@ export interface HttpClient {
 /** No service the agent talks to answers more than this; an endless answer must not fill the memory. */
 const defaultMaxBytes = 4 * 1024 * 1024;
 
-async function readBody(reply: http.IncomingMessage, maxBytes: number): Promise<string> {
+/** The whole text of an answer. Throws HTTP_FAILED when it is longer than allowed. */
+export async function readBody(
+  reply: http.IncomingMessage,
+  maxBytes = defaultMaxBytes,
+): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of reply as AsyncIterable<Buffer>) {
@@ -40,11 +44,34 @@ async function readBody(reply: http.IncomingMessage, maxBytes: number): Promise<
 }
 
 /** Node's own message of a refused dual-stack connection is empty; the code says what happened. */
-function describe(cause: unknown, signal: AbortSignal): string {
+export function describeFailure(cause: unknown, signal: AbortSignal): string {
   if (signal.aborted) return signal.reason instanceof Error ? signal.reason.message : "aborted";
   if (!(cause instanceof Error)) return String(cause);
   const { code } = cause as NodeJS.ErrnoException;
   return cause.message === "" && code !== undefined ? code : cause.message;
+}
+
+/** Sends a request; resolves with the head of the answer. Rejects with the system's own error. */
+export function openRequest(
+  url: URL,
+  options: Omit<https.RequestOptions, "headers"> & {
+    readonly headers: Readonly<Record<string, string>>;
+  },
+  body?: string,
+): Promise<http.IncomingMessage> {
+  const bytes = body === undefined ? undefined : Buffer.from(body);
+  return new Promise((resolve, reject) => {
+    const whole: https.RequestOptions = {
+      ...options,
+      headers: {
+        ...options.headers,
+        ...(bytes === undefined ? {} : { "Content-Length": String(bytes.length) }),
+      },
+    };
+    const sent = (url.protocol === "https:" ? https : http).request(url, whole, resolve);
+    sent.on("error", reject);
+    sent.end(bytes);
+  });
 }
 
 /**
@@ -56,32 +83,19 @@ export function createHttpClient(): HttpClient {
     "http:": new http.Agent({ keepAlive: true, maxSockets: 4, timeout: 30_000 }),
     "https:": new https.Agent({ keepAlive: true, maxSockets: 4, timeout: 30_000 }),
   };
-  const open = (request: HttpRequest): Promise<http.IncomingMessage> =>
-    new Promise((resolve, reject) => {
-      const url = new URL(request.url);
-      const secure = url.protocol === "https:";
-      const body = request.body === undefined ? undefined : Buffer.from(request.body);
-      const options: https.RequestOptions = {
-        method: request.method,
-        agent: secure ? agents["https:"] : agents["http:"],
-        signal: request.signal,
-        headers: {
-          ...request.headers,
-          ...(body === undefined ? {} : { "Content-Length": String(body.length) }),
-        },
-      };
-      const sent = (secure ? https : http).request(url, options, resolve);
-      sent.on("error", reject);
-      sent.end(body);
-    });
+  const open = ({ url, method, signal, headers, body }: HttpRequest) => {
+    const address = new URL(url);
+    const agent = address.protocol === "https:" ? agents["https:"] : agents["http:"];
+    return openRequest(address, { method, agent, signal, headers: headers ?? {} }, body);
+  };
   return {
     request: async (request) => {
       try {
         const reply = await open(request);
-        const body = await readBody(reply, request.maxBytes ?? defaultMaxBytes);
+        const body = await readBody(reply, request.maxBytes);
         return { status: reply.statusCode ?? 0, headers: reply.headers, body };
       } catch (cause) {
-        throw new AgentError("HTTP_FAILED", describe(cause, request.signal), { cause });
+        throw new AgentError("HTTP_FAILED", describeFailure(cause, request.signal), { cause });
       }
     },
     close: () => {

@@ -7,7 +7,7 @@ import type { Host, HostRoots } from "./contract.ts";
 import type { Filesystem } from "./filesystems.ts";
 import { laneOf, rebaseMounts, selectMounts } from "./mounts.ts";
 import { type Mount, parseMountInfo } from "./proc/mountinfo.ts";
-import { createStatfsLanes, type Statfs } from "./statfs.ts";
+import { createStatfsLanes, type Statfs, type StatfsLanes } from "./statfs.ts";
 
 /** The host this process can see, below its roots. */
 export interface LocalHost extends Host {
@@ -20,6 +20,13 @@ export interface HostDeps {
   readonly clock: Clock;
   /** How to ask for sizes; the system's own call unless a recorded host is replayed. */
   readonly statfs?: Statfs;
+  /** Where these calls are counted; its own unless several hosts share one process. */
+  readonly lanes?: StatfsLanes;
+}
+
+/** Lanes for the system's own call. */
+export function createSystemLanes(clock: Clock): StatfsLanes {
+  return createStatfsLanes(clock, (at) => statfsOfSystem(at));
 }
 
 /** How long one look at the filesystems serves everybody. */
@@ -40,10 +47,9 @@ function readMounts(host: Pick<Host, "readProc" | "roots">): readonly Mount[] {
 export function createHost({
   roots,
   clock,
-  statfs = (at) => statfsOfSystem(at),
+  statfs,
+  lanes = statfs === undefined ? createSystemLanes(clock) : createStatfsLanes(clock, statfs),
 }: HostDeps): LocalHost {
-  const lanes = createStatfsLanes(clock, statfs);
-
   const readProc = (file: string): string => {
     const full = path.join(roots.proc, file);
     try {

@@ -75,6 +75,16 @@ export const flag: Format<boolean> = {
       : { fault: `expected true or false, got ${shown(input)}` },
 };
 
+/** True, false, or `auto`: as the surroundings suggest. */
+export const autoFlag: Format<boolean | "auto"> = {
+  schema: { enum: ["auto", true, false] },
+  fromText: (text) => (text.trim() === "auto" ? "auto" : flag.fromText(text)),
+  parse: (input) =>
+    input === "auto" || typeof input === "boolean"
+      ? { value: input }
+      : { fault: `expected auto, true or false, got ${shown(input)}` },
+};
+
 /** A text that is not empty and, if a pattern is given, fits it. */
 export function text(pattern?: { readonly is: RegExp; readonly expected: string }): Format<string> {
   return {

@@ -2,29 +2,8 @@ import { logLevels } from "../base/log.ts";
 import { repeats } from "../core/policy.ts";
 import type { Language } from "../core/delivery.ts";
 import * as f from "./formats.ts";
-
-/** One setting: its place in the file is its place in the table below. */
-export interface Setting<T> {
-  readonly env: string | null;
-  readonly format: f.Format<T>;
-  readonly default: unknown;
-  readonly doc: string;
-  /** Secrets may also come from a file: `<key>_file`, `<ENV>_FILE`. */
-  readonly secret: boolean;
-}
-
-function setting<T>(
-  env: string | null,
-  format: f.Format<T>,
-  fallback: unknown,
-  doc: string,
-): Setting<T> {
-  return { env, format, default: fallback, doc, secret: false };
-}
-
-function secretSetting<T>(env: string, format: f.Format<T>, doc: string): Setting<T> {
-  return { env, format, default: null, doc, secret: true };
-}
+import { kubernetes } from "./kubernetes.ts";
+import { secretSetting, setting, type Setting } from "./setting.ts";
 
 const languages = ["zh-CN", "en"] as const satisfies readonly Language[];
 const port = f.integer(0, 65_535);
@@ -226,6 +205,7 @@ export function settingsTable(known: KnownNames) {
     server,
     host,
     node,
+    kubernetes,
     log,
   };
 }

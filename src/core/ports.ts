@@ -26,6 +26,8 @@ export interface ComponentStatus {
   /** When it got into this state, Unix milliseconds. */
   readonly sinceMs: number;
   readonly lastError: string | null;
+  /** How its own parts are doing, or by which way it works at present. */
+  readonly details?: Readonly<Record<string, string>>;
 }
 
 /** Something started that must be stopped; stopping twice is harmless. */

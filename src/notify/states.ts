@@ -2,7 +2,7 @@ import type { ChannelSpec, Language } from "../core/delivery.ts";
 import type { ComponentState, ComponentStatus } from "../core/ports.ts";
 import type { Sourced } from "../core/rule.ts";
 import type { Drainer } from "./drainer.ts";
-import { same } from "./same.ts";
+import { same } from "../base/same.ts";
 
 /** How a configured channel is doing. */
 export interface ChannelState {

@@ -9,6 +9,8 @@ export interface LocalFiles {
   read(name: string): Promise<string | null>;
   /** Replaces a file whole, or does nothing when the directory is not writable; never rejects. */
   write(name: string, text: string): Promise<void>;
+  /** Resolves when everything that was to be written is. */
+  idle(): Promise<void>;
 }
 
 /** A directory that only its owner reads: channel settings in it hold secrets. */
@@ -100,6 +102,9 @@ export function createLocalFiles(
       const turn = (queues.get(name) ?? Promise.resolve()).then(() => writeNow(name));
       queues.set(name, turn);
       await turn;
+    },
+    idle: async () => {
+      await Promise.all(queues.values());
     },
   };
 }

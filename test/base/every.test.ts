@@ -26,4 +26,22 @@ describe("slots", () => {
       seen.join(),
     );
   });
+
+  it("follow an interval that becomes shorter within a second", async () => {
+    const clock = new ManualClock(Date.UTC(2026, 0, 5, 12, 0, 0));
+    let slots = 0;
+    let stepMs = 300_000;
+    const running = everySlot(
+      clock,
+      () => stepMs,
+      async () => void (slots += 1),
+      (cause) => assert.fail(String(cause)),
+    );
+    await clock.advance(100_000);
+    assert.equal(slots, 1);
+    stepMs = 1_000;
+    await clock.advance(2_000);
+    assert.equal(slots, 3);
+    await running.stop();
+  });
 });

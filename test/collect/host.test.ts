@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { createHost, type LocalHost } from "../../src/collect/host.ts";
+import { createStatfsLanes } from "../../src/collect/statfs.ts";
 import { ManualClock, settle } from "../support/clock.ts";
 import { cannedStatfs, recordedHost, unreadable } from "./support.ts";
 
@@ -99,6 +100,25 @@ describe("host", () => {
     assert.equal((await look)[0]?.error, "no answer in 2 s");
     assert.equal(await shared, await look);
     assert.equal(hanging.stuckCalls(), 1);
+  });
+
+  it("asks nothing again that hangs already for a host before it", async () => {
+    await write("self/mountinfo", "1 2 8:1 / / rw - ext4 /dev/a rw\n");
+    const clock = new ManualClock();
+    let asked = 0;
+    const lanes = createStatfsLanes(clock, () => {
+      asked += 1;
+      return new Promise(() => undefined);
+    });
+    const roots = { proc, sys: "/sys", root: "/" };
+    const first = createHost({ roots, clock, lanes }).filesystems();
+    await settle();
+    await clock.advance(2_000);
+    await first;
+    const second = createHost({ roots, clock, lanes });
+    assert.equal((await second.filesystems())[0]?.error, "no answer in 2 s");
+    assert.equal(asked, 1);
+    assert.equal(second.stuckCalls(), 1);
   });
 
   it("reads a recorded host", () => {

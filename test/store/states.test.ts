@@ -165,6 +165,10 @@ describe("local files", () => {
     );
     assert.equal(await files.read("a"), "49".repeat(1_000));
     assert.equal(await files.read("missing"), null);
+    void files.write("b", "one");
+    void files.write("b", "two");
+    await files.idle();
+    assert.equal(await readFile(path.join(dir, "b"), "utf8"), "two");
     await rm(dir, { recursive: true, maxRetries: 5 });
   });
 });

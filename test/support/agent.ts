@@ -10,6 +10,8 @@ const entry = new URL("../../src/main.ts", import.meta.url).pathname;
 export interface AgentOptions {
   /** Written to a file and given by --config; a string is written as it is. */
   readonly config?: unknown;
+  /** Gives no --config and writes none: the agent looks at the default path, which `configFile` then names. */
+  readonly unconfigured?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   /** Kept over restarts; without it a directory of its own that `stop` removes. */
   readonly stateDir?: string;
@@ -19,7 +21,10 @@ export interface AgentOptions {
 
 /** The whole agent as a process of its own. */
 export interface Agent {
+  /** Where it listens, or listened last. */
   readonly url: string;
+  /** Its config file. */
+  readonly configFile: string;
   readonly pid: number;
   /** Everything it wrote. */
   output(): string;
@@ -38,12 +43,13 @@ export interface Agent {
 async function spawnAgent(
   options: AgentOptions,
   dir: string,
-): Promise<{ child: ChildProcess; output: () => string }> {
-  const file = path.join(dir, "config.json");
-  const text =
-    typeof options.config === "string" ? options.config : JSON.stringify(options.config ?? {});
-  await writeFile(file, text);
-  const child = spawn(process.execPath, [options.program ?? entry, "--config", file], {
+): Promise<{ child: ChildProcess; output: () => string; file: string }> {
+  const { unconfigured = false, config = {} } = options;
+  const file = path.join(dir, unconfigured ? "config/default.json" : "config.json");
+  if (!unconfigured)
+    await writeFile(file, typeof config === "string" ? config : JSON.stringify(config));
+  const args = unconfigured ? [] : ["--config", file];
+  const child = spawn(process.execPath, [options.program ?? entry, ...args], {
     cwd: dir,
     env: {
       PATH: process.env["PATH"],
@@ -61,7 +67,7 @@ async function spawnAgent(
   let output = "";
   child.stdout?.on("data", (chunk: Buffer) => (output += chunk.toString()));
   child.stderr?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-  return { child, output: () => output };
+  return { child, output: () => output, file };
 }
 
 function parseLines(output: string): Record<string, unknown>[] {
@@ -92,23 +98,26 @@ export async function runAgent(
 /** Starts the agent and waits until it says where it listens. */
 export async function startAgent(options: AgentOptions = {}): Promise<Agent> {
   const dir = await mkdtemp(path.join(tmpdir(), "targetvpc-agent-"));
-  const { child, output } = await spawnAgent(options, dir);
+  const { child, output, file } = await spawnAgent(options, dir);
   const listening = (): Record<string, unknown> | undefined =>
-    parseLines(output()).find(({ event }) => event === "listening");
+    parseLines(output()).findLast(({ event }) => event === "listening");
   await eventually("the agent listens", () => {
     if (child.exitCode !== null)
       throw new Error(`the agent ended with ${child.exitCode}: ${output()}`);
     return listening() !== undefined;
   });
-  const url = String(listening()?.["url"]);
+  const url = (): string => String(listening()?.["url"]);
   const clean = (): Promise<void> => rm(dir, { recursive: true, force: true });
   return {
-    url,
+    get url() {
+      return url();
+    },
+    configFile: file,
     pid: child.pid ?? 0,
     output,
     lines: () => parseLines(output()),
     get: async (at, headers = {}) => {
-      const reply = await fetch(url + at, { headers });
+      const reply = await fetch(url() + at, { headers });
       const text = await reply.text();
       const isJson = reply.headers.get("content-type")?.includes("json") === true;
       return {
@@ -118,7 +127,7 @@ export async function startAgent(options: AgentOptions = {}): Promise<Agent> {
       };
     },
     post: async (at, body) => {
-      const reply = await fetch(url + at, {
+      const reply = await fetch(url() + at, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(body),

@@ -5,10 +5,11 @@ import { get, type Route, type RouteDeps } from "../route.ts";
 
 /** Whether the agent works, for people and probes. Whatever else is down, a working agent answers 200. */
 export function healthRoutes({ view, clock, redactor, draining }: RouteDeps): Route[] {
-  const show = ({ status, sinceMs, lastError }: ComponentStatus) => ({
+  const show = ({ status, sinceMs, lastError, details }: ComponentStatus) => ({
     status,
     since: unixSeconds(sinceMs),
     last_error: lastError === null ? null : redactor.redact(lastError),
+    ...(details === undefined ? {} : { details }),
   });
   const health = () => {
     const components = Object.entries(view.components());

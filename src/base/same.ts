@@ -1,4 +1,4 @@
-import { Secret } from "../base/secret.ts";
+import { Secret } from "./secret.ts";
 
 function reveal(value: unknown): unknown {
   return value instanceof Secret ? { secret: value.reveal() } : value;

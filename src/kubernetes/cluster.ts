@@ -1,0 +1,222 @@
+import type { Incident } from "../core/alert.ts";
+import { errorText } from "../core/errors.ts";
+import type { NodeFacts, NodeIdentity } from "../core/node.ts";
+import type { PolicyDocument } from "../core/policy.ts";
+import type { Clock, ComponentStatus, Log, Running } from "../core/ports.ts";
+import { followFiles } from "../base/follow.ts";
+import type { Parsed } from "../base/parse.ts";
+import { AlertEvents, type AlertTransition } from "./alerts.ts";
+import type { KubeClient } from "./client.ts";
+import { NodeCondition } from "./condition.ts";
+import { ConfigMapSource, type Rejected } from "./configmap.ts";
+import { Keepsakes, type Keep } from "./keepsakes.ts";
+import { readMounted } from "./mounted.ts";
+import { OwnNode } from "./node.ts";
+import type { KubeNode } from "./objects.ts";
+import { EventRecorder, type EventCounters } from "./recorder.ts";
+import { worstOf } from "./state.ts";
+import { watchConfigMap, type Sight } from "./watch.ts";
+
+/** What is to be done in the cluster; the `kubernetes` part of the configuration. */
+export interface ClusterSettings {
+  readonly configmap: string;
+  /** Where the same ConfigMap is mounted; null: nowhere. */
+  readonly configmapDir: string | null;
+  readonly secretsDir: string | null;
+  readonly namespace: string;
+  readonly events: boolean;
+  readonly nodeCondition: boolean;
+  readonly pod: { readonly name: string; readonly uid: string; readonly namespace: string } | null;
+}
+
+export interface ClusterDeps {
+  readonly settings: ClusterSettings;
+  /** Null: without API rights, or outside of a cluster. */
+  readonly client: KubeClient | null;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+  readonly node: NodeIdentity;
+  readonly keep: Keep;
+  /** Masks secrets in texts that leave the agent. */
+  readonly redact: (text: string) => string;
+  readonly read: (text: string, key: string) => Promise<Parsed<PolicyDocument>>;
+  readonly publish: (document: PolicyDocument | null, revision: string) => void;
+  readonly onFacts: (facts: NodeFacts) => void;
+  /** Every alert that fires. */
+  readonly firing: () => readonly Incident[];
+  /** How the other parts of the agent are doing. */
+  readonly parts: () => Readonly<Record<string, ComponentStatus>>;
+}
+
+/** The kubelet brings a Secret's files up to about a minute and a half after the ConfigMap that names them. */
+const secretsComeMs = 120_000;
+
+function factsOf({ metadata, spec }: KubeNode): NodeFacts {
+  return { labels: metadata.labels ?? {}, taints: spec.taints ?? [] };
+}
+
+/** The parts that need the API server. */
+interface ApiParts {
+  readonly node: OwnNode;
+  readonly recorder: EventRecorder;
+  readonly alerts: AlertEvents;
+  readonly condition: NodeCondition | null;
+}
+
+/** Everything the agent does in its cluster. */
+export class Cluster {
+  readonly source: ConfigMapSource;
+  readonly #deps: ClusterDeps;
+  readonly #keepsakes: Keepsakes;
+  readonly #api: ApiParts | null;
+  readonly #stopped = new AbortController();
+
+  constructor(deps: ClusterDeps) {
+    const { settings, clock, log, read, publish, client } = deps;
+    this.#deps = deps;
+    this.#keepsakes = new Keepsakes(deps.keep);
+    this.source = new ConfigMapSource({
+      title: `${settings.namespace}/${settings.configmap}`,
+      clock,
+      log,
+      read,
+      publish,
+      rejected: (rejected) => void this.#rejected(rejected),
+      keep: (content) => this.#keepsakes.saveConfig(content),
+    });
+    this.#api = client === null ? null : this.#apiParts(client);
+  }
+
+  get counters(): EventCounters | null {
+    return this.#api?.recorder.counters ?? null;
+  }
+
+  get status(): ComponentStatus {
+    const api = this.#api;
+    const all = {
+      configmap: this.source.status,
+      ...(api === null ? {} : { node: api.node.status, events: api.recorder.status }),
+      ...(api?.condition ? { condition: api.condition.status } : {}),
+    };
+    return {
+      ...worstOf(all),
+      details: {
+        configmap: this.source.way,
+        ...Object.fromEntries(
+          Object.entries(all)
+            .filter(([name]) => name !== "configmap")
+            .map(([name, { status }]) => [name, status]),
+        ),
+      },
+    };
+  }
+
+  /** What is known without the API server: the mounted ConfigMap, and what was kept of an earlier run. */
+  async prepare(): Promise<void> {
+    const facts = await this.#keepsakes.loadFacts();
+    if (facts !== null) this.#deps.onFacts(facts);
+    await this.source.recall(await this.#keepsakes.loadConfig());
+    await this.#lookMounted();
+  }
+
+  start(): Running {
+    const running = [...this.#followMounts(), ...this.#startApi()];
+    return {
+      stop: async () => {
+        this.#stopped.abort();
+        await Promise.all(running.map((one) => one.stop()));
+        this.#deps.client?.close();
+      },
+    };
+  }
+
+  /** An alert fired, escalated or recovered. Never waits. */
+  tell(incident: Incident, transition: AlertTransition, atMs: number): void {
+    if (this.#deps.settings.events) this.#api?.alerts.tell(incident, transition, atMs);
+  }
+
+  #apiParts(client: KubeClient): ApiParts {
+    const { settings, clock, log, random, node: own, firing, parts, onFacts } = this.#deps;
+    const common = { client, clock, log, random };
+    const node = new OwnNode({
+      ...common,
+      name: own.name,
+      onChange: (seen) => {
+        onFacts(factsOf(seen));
+        void this.#keepsakes.saveFacts(factsOf(seen));
+      },
+      onForbidden: () => {
+        // Nothing will ever be known: rules that ask for labels do not stand, and nobody waits for them.
+        if (node.current === null) onFacts({ labels: {}, taints: [] });
+      },
+    });
+    const { redact } = this.#deps;
+    const recorder = new EventRecorder({ ...common, redact, instance: own.name });
+    const alerts = new AlertEvents({
+      recorder,
+      clock,
+      node: own,
+      nodeUid: () => node.current?.metadata.uid ?? null,
+      pod: settings.pod,
+      firing,
+      parts,
+    });
+    const isOwn = ({ subject }: Incident): boolean =>
+      subject.node.cluster === own.cluster && subject.node.name === own.name;
+    const condition = settings.nodeCondition
+      ? new NodeCondition({
+          ...common,
+          node: own.name,
+          seen: () => node.current,
+          firing: () => firing().filter(isOwn),
+        })
+      : null;
+    return { node, recorder, alerts, condition };
+  }
+
+  #startApi(): Running[] {
+    const { client, settings, clock, random } = this.#deps;
+    const api = this.#api;
+    if (client === null || api === null) return [];
+    const see = (sight: Sight): void => void this.source.see(sight);
+    const { configmap: name, namespace } = settings;
+    return [
+      watchConfigMap({ client, clock, random, namespace, name, see }),
+      api.node.start(),
+      ...(settings.events ? [api.recorder.start(), api.alerts.start()] : []),
+      ...(api.condition === null ? [] : [api.condition.start()]),
+    ];
+  }
+
+  #followMounts(): Running[] {
+    const { clock, settings } = this.#deps;
+    const { configmapDir, secretsDir } = settings;
+    return [
+      ...(configmapDir === null
+        ? []
+        : [followFiles(clock, [configmapDir], () => this.#lookMounted())]),
+      ...(secretsDir === null
+        ? []
+        : [followFiles(clock, [secretsDir], () => this.source.refresh())]),
+    ];
+  }
+
+  async #lookMounted(): Promise<void> {
+    const { settings, log } = this.#deps;
+    if (settings.configmapDir === null) return;
+    try {
+      await this.source.mounted(readMounted(settings.configmapDir));
+    } catch (cause) {
+      log.warn("mounted configmap unreadable", { cause: errorText(cause) });
+    }
+  }
+
+  async #rejected({ object, reason, mayComeRight }: Rejected): Promise<void> {
+    const { clock, settings, random } = this.#deps;
+    // A fleet tells it once: whoever comes first makes the Event, so not all at the same moment.
+    await clock.sleep(mayComeRight ? secretsComeMs : 1_000 * random(), this.#stopped.signal);
+    if (this.#stopped.signal.aborted) return;
+    if (settings.events && this.source.refuses(object)) this.#api?.alerts.refused(object, reason);
+  }
+}

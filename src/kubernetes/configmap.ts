@@ -1,0 +1,236 @@
+import { createHash } from "node:crypto";
+import { AgentError, errorText, type Fault } from "../core/errors.ts";
+import type { PolicyDocument } from "../core/policy.ts";
+import type { Clock, ComponentState, ComponentStatus, Log } from "../core/ports.ts";
+import type { Parsed } from "../base/parse.ts";
+import { createStatus, type StatusKeeper } from "../base/status.ts";
+import { truncateBytes } from "../base/text.ts";
+import { findConfig, type Found, type Mounted } from "./mounted.ts";
+import type { ConfigMap } from "./objects.ts";
+import { explainRefusal, rights } from "./rights.ts";
+import type { Sight } from "./watch.ts";
+
+/** How the ConfigMap in force came here. */
+export type Way = "watch" | "mounted" | "cached" | "none";
+
+/** A ConfigMap that was refused, as the API server gave it. */
+export interface Rejected {
+  readonly object: ConfigMap;
+  /** Everything that is wrong with it. */
+  readonly reason: string;
+  /** Only files are missing that the kubelet brings about a minute after the ConfigMap. */
+  readonly mayComeRight: boolean;
+}
+
+export interface ConfigMapDeps {
+  /** `namespace/name`, for people. */
+  readonly title: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Reads the text under a key; reports every fault. */
+  readonly read: (text: string, key: string) => Promise<Parsed<PolicyDocument>>;
+  /** Puts a document in force; null: there is no ConfigMap. */
+  readonly publish: (document: PolicyDocument | null, revision: string) => void;
+  readonly rejected: (rejected: Rejected) => void;
+  /** What is in force is kept for a start without the API server; null: there is nothing to keep. */
+  readonly keep: (content: { key: string; text: string } | null) => Promise<void>;
+}
+
+/** A version of the ConfigMap. */
+interface Content {
+  readonly found: Found;
+  readonly object: ConfigMap | null;
+}
+
+type Known = Content | "absent";
+
+/** All faults are told, up to what a status page and an Event can show. */
+const maxReasonBytes = 4_096;
+
+function contentOf(data: Readonly<Record<string, string>>, object: ConfigMap | null): Content {
+  return { found: findConfig(data), object };
+}
+
+function textOf(known: Known): string {
+  return known === "absent" ? "absent" : JSON.stringify(known.found);
+}
+
+function revisionOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 12);
+}
+
+/**
+ * Rules and channels of the ConfigMap: from the watch while that sees anything, else from the mounted directory, else
+ * what was kept of an earlier run. All or nothing: a faulty version is refused whole and the last good one stays.
+ */
+export class ConfigMapSource {
+  readonly #deps: ConfigMapDeps;
+  readonly #status: StatusKeeper;
+  #watched: Known | null = null;
+  #mounted: Mounted = { kind: "no-mount" };
+  #cached: Content | null = null;
+  /** Why the watch does not see, and whether it may not. */
+  #blind: { readonly reason: string; readonly forbidden: boolean } | null = null;
+  /** Why the present version is not in force. */
+  #refusal: string | null = null;
+  #judged: string | null = null;
+  #revision: string | null = null;
+  #way: Way = "none";
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(deps: ConfigMapDeps) {
+    this.#deps = deps;
+    this.#status = createStatus(deps.clock, "starting");
+  }
+
+  get status(): ComponentStatus {
+    return this.#status.current;
+  }
+
+  get way(): Way {
+    return this.#way;
+  }
+
+  /** The version in force; null: none. */
+  get revision(): string | null {
+    return this.#revision;
+  }
+
+  get reloaded(): boolean {
+    return this.#refusal === null;
+  }
+
+  /** Whether it is known what the ConfigMap says, or that nothing can be known. */
+  get spoken(): boolean {
+    return this.#judged !== null || this.#blind?.forbidden === true;
+  }
+
+  /** Whether this very version is there and refused. */
+  refuses({ metadata }: ConfigMap): boolean {
+    if (this.#refusal === null || this.#watched === null || this.#watched === "absent")
+      return false;
+    return this.#watched.object?.metadata.resourceVersion === metadata.resourceVersion;
+  }
+
+  /** What an earlier run had in force. */
+  async recall(kept: { key: string; text: string } | null): Promise<void> {
+    if (kept !== null) this.#cached = contentOf({ [kept.key]: kept.text }, null);
+    await this.#judge(false);
+  }
+
+  /** What the watch sees. */
+  async see(sight: Sight): Promise<void> {
+    if (sight.kind === "object" || sight.kind === "absent") {
+      this.#blind = null;
+      this.#watched =
+        sight.kind === "absent" ? "absent" : contentOf(sight.object.data ?? {}, sight.object);
+    } else if (sight.kind === "refused") {
+      const reason = explainRefusal(rights.configmap, ` ${this.#deps.title}`, sight.refusal);
+      this.#blind = { reason, forbidden: true };
+    } else this.#blind = { reason: sight.reason, forbidden: false };
+    await this.#judge(false);
+  }
+
+  /** What is mounted now. */
+  async mounted(mounted: Mounted): Promise<void> {
+    this.#mounted = mounted;
+    await this.#judge(false);
+  }
+
+  /** Reads the present version again: files it names have changed. */
+  async refresh(): Promise<void> {
+    await this.#judge(true);
+  }
+
+  #choose(): { way: Way; known: Known | null } {
+    const mounted = this.#mounted;
+    if (this.#watched !== null && this.#blind?.forbidden !== true)
+      return { way: "watch", known: this.#watched };
+    if (mounted.kind === "data") return { way: "mounted", known: contentOf(mounted.data, null) };
+    if (mounted.kind === "absent") return { way: "mounted", known: "absent" };
+    if (this.#watched !== null) return { way: "watch", known: this.#watched };
+    return this.#cached === null
+      ? { way: "none", known: null }
+      : { way: "cached", known: this.#cached };
+  }
+
+  /** Versions are judged one after another; the YAML parser may have to be loaded first. */
+  #judge(again: boolean): Promise<void> {
+    this.#work = this.#work
+      .then(() => this.#take(again))
+      .catch((cause: unknown) => {
+        this.#deps.log.error("configmap not judged", { cause: errorText(cause) });
+      });
+    return this.#work;
+  }
+
+  async #take(again: boolean): Promise<void> {
+    const { way, known } = this.#choose();
+    if (known !== null && (again || textOf(known) !== this.#judged)) {
+      this.#judged = textOf(known);
+      await this.#apply(known);
+    }
+    if (known !== null) this.#way = way;
+    // Nothing will come: whoever waits for this source need not wait any longer.
+    else if (this.spoken) this.#deps.publish(null, "unknown");
+    this.#settle();
+  }
+
+  async #apply(known: Known): Promise<void> {
+    const { log, publish, keep, title } = this.#deps;
+    if (known === "absent") {
+      this.#refusal = null;
+      if (this.#revision !== null) log.info("configmap gone", { configmap: title });
+      this.#revision = null;
+      publish(null, "absent");
+      await keep(null);
+      return;
+    }
+    const { found, object } = known;
+    const parsed = await this.#parse(found);
+    if (!parsed.ok) return this.#refuse(parsed.faults, object);
+    this.#refusal = null;
+    if (found.kind !== "text") return;
+    this.#revision = revisionOf(found.text);
+    publish(parsed.value, this.#revision);
+    log.info("configmap in force", { configmap: title, revision: this.#revision });
+    await keep({ key: found.key, text: found.text });
+  }
+
+  async #parse(found: Found): Promise<Parsed<PolicyDocument>> {
+    if (found.kind === "wrong")
+      return { ok: false, faults: [{ path: "data", message: found.fault }] };
+    return this.#deps.read(found.text, found.key);
+  }
+
+  #refuse(faults: readonly Fault[], object: ConfigMap | null): void {
+    const { log, title, rejected } = this.#deps;
+    const text = errorText(new AgentError("INPUT_INVALID", "refused", { faults }));
+    const reason = truncateBytes(text, maxReasonBytes);
+    this.#refusal = reason;
+    log.warn("configmap refused", { configmap: title, reason });
+    const mayComeRight = faults.every(({ path }) => path.endsWith("_file"));
+    if (object !== null) rejected({ object, reason, mayComeRight });
+  }
+
+  #health(): { readonly status: ComponentState; readonly why: string | null } {
+    const blind = this.#blind;
+    if (this.#refusal !== null) return { status: "degraded", why: `refused: ${this.#refusal}` };
+    if (blind === null)
+      return { status: this.#judged === null ? this.#status.current.status : "ok", why: null };
+    const using = this.#way === "none" ? "" : ` (in force: ${this.#way})`;
+    return { status: blind.forbidden ? "degraded" : "down", why: blind.reason + using };
+  }
+
+  /** How it is doing now, told to the log when it changes. */
+  #settle(): void {
+    const { log, title } = this.#deps;
+    const before = this.#status.current.status;
+    const { status, why } = this.#health();
+    if (!this.#status.set(status, why)) return;
+    if (status !== "ok" && this.#refusal === null)
+      log.warn("configmap not watched", { configmap: title, reason: why });
+    else if (status === "ok" && before !== "starting")
+      log.info("configmap watched again", { configmap: title, by: this.#way });
+  }
+}

@@ -1,0 +1,46 @@
+import * as v from "valibot";
+import type { NodeFacts } from "../core/node.ts";
+
+/** Where small documents outlive the agent. */
+export interface Keep {
+  load(kind: "configmap" | "node"): Promise<string | null>;
+  save(kind: "configmap" | "node", json: string): Promise<void>;
+}
+
+const config = v.nullable(v.object({ key: v.string(), text: v.string() }));
+const facts = v.object({
+  labels: v.record(v.string(), v.string()),
+  taints: v.array(v.object({ key: v.string(), value: v.string(), effect: v.string() })),
+});
+
+function parse<S extends v.GenericSchema>(schema: S, json: string | null): v.InferOutput<S> | null {
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), json);
+  return parsed.success ? parsed.output : null;
+}
+
+/** What an earlier run knew, for a start while the API server is away. */
+export class Keepsakes {
+  readonly #keep: Keep;
+
+  constructor(keep: Keep) {
+    this.#keep = keep;
+  }
+
+  /** The ConfigMap last in force; null: none, or nothing was kept. */
+  async loadConfig(): Promise<{ key: string; text: string } | null> {
+    return parse(config, await this.#keep.load("configmap"));
+  }
+
+  async saveConfig(content: { key: string; text: string } | null): Promise<void> {
+    await this.#keep.save("configmap", JSON.stringify(content));
+  }
+
+  /** Labels and taints of the Node as last seen; null: never. */
+  async loadFacts(): Promise<NodeFacts | null> {
+    return parse(facts, await this.#keep.load("node"));
+  }
+
+  async saveFacts(found: NodeFacts): Promise<void> {
+    await this.#keep.save("node", JSON.stringify(found));
+  }
+}

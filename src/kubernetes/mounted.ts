@@ -1,0 +1,74 @@
+import { readFileSync, readdirSync, realpathSync } from "node:fs";
+import path from "node:path";
+import { AgentError, errorText } from "../core/errors.ts";
+
+/** Keys of the ConfigMap that hold rules and channels; exactly one of them is there. */
+export const configKeys = ["config.yaml", "config.yml", "config.json"] as const;
+
+/** The text under one of the keys, that there is none, or what is wrong with the keys. */
+export type Found =
+  | { readonly kind: "text"; readonly key: string; readonly text: string }
+  | { readonly kind: "wrong"; readonly fault: string };
+
+/** The one text of a ConfigMap's data. */
+export function findConfig(data: Readonly<Record<string, string>>): Found {
+  const [key, other] = configKeys.filter((name) => data[name] !== undefined);
+  if (key === undefined) {
+    const there = Object.keys(data).sort().join(", ");
+    const fault = `expected the key config.yaml or config.json, got ${there === "" ? "none" : there}`;
+    return { kind: "wrong", fault };
+  }
+  if (other !== undefined)
+    return { kind: "wrong", fault: `has both ${key} and ${other}; keep one` };
+  return { kind: "text", key, text: data[key] ?? "" };
+}
+
+/** A ConfigMap as the kubelet mounts it. */
+export type Mounted =
+  /** Nothing is mounted there. */
+  | { readonly kind: "no-mount" }
+  /** It is mounted and there is nothing in it: there is no such ConfigMap. */
+  | { readonly kind: "absent" }
+  | { readonly kind: "data"; readonly data: Readonly<Record<string, string>> };
+
+function isMissing(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+}
+
+/** Reads the keys of a mounted ConfigMap; other entries (`..data` and the like) are the kubelet's own. */
+export function readMounted(dir: string): Mounted {
+  let names: string[];
+  try {
+    names = readdirSync(dir).filter((name) => !name.startsWith(".."));
+  } catch (cause) {
+    if (isMissing(cause)) return { kind: "no-mount" };
+    throw cause;
+  }
+  if (names.length === 0) return { kind: "absent" };
+  const known = names.filter((name) => configKeys.some((key) => key === name));
+  const data = Object.fromEntries(
+    names.map((name) => [
+      name,
+      known.includes(name) ? readFileSync(path.join(dir, name), "utf8") : "",
+    ]),
+  );
+  return { kind: "data", data };
+}
+
+/**
+ * Reads files that a document from the cluster names: only below one directory, wherever links lead, since who may
+ * change a ConfigMap must not read this host's files through the agent. Throws INPUT_INVALID.
+ */
+export function secretReader(dir: string | null): (file: string) => string {
+  return (file) => {
+    if (dir === null)
+      throw new AgentError("INPUT_INVALID", "no directory for secrets (kubernetes.secrets_dir)");
+    try {
+      const inside = realpathSync(file);
+      if (inside.startsWith(realpathSync(dir) + path.sep)) return readFileSync(inside, "utf8");
+    } catch (cause) {
+      throw new AgentError("INPUT_INVALID", errorText(cause), { cause });
+    }
+    throw new AgentError("INPUT_INVALID", `only files below ${dir} may be named here`);
+  };
+}

@@ -1,0 +1,221 @@
+import { errorText } from "../core/errors.ts";
+import type { Clock, ComponentStatus, Log, Running } from "../core/ports.ts";
+import { backoffMs } from "../base/backoff.ts";
+import { createStatus, type StatusKeeper } from "../base/status.ts";
+import { EventBudget } from "./budget.ts";
+import type { KubeClient, KubeReply } from "./client.ts";
+import {
+  eventName,
+  eventNamespace,
+  microTime,
+  toEvent,
+  type Note,
+  type Regarding,
+} from "./event.ts";
+import { refusalOf } from "./objects.ts";
+import { explainRefusal, rights, type Right } from "./rights.ts";
+
+/** An object Events are about; null while its UID is not known. */
+export type Subject = () => Regarding | null;
+
+export interface RecorderDeps {
+  readonly client: KubeClient;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Who speaks: the name of the node. */
+  readonly instance: string;
+  /** Masks secrets in texts. */
+  readonly redact: (text: string) => string;
+}
+
+/** What became of Events so far. */
+export interface EventCounters {
+  readonly sent: number;
+  readonly renewed: number;
+  /** Over the budget of their object. */
+  readonly suppressed: number;
+  /** Refused for good, or too many were waiting. */
+  readonly dropped: number;
+}
+
+interface Task {
+  readonly note: Note;
+  readonly subject: Subject;
+  /** How often it has been so, for a renewal; null: a new Event. */
+  readonly count: number | null;
+}
+
+type Outcome =
+  | { readonly kind: "done" }
+  | { readonly kind: "drop"; readonly reason: string }
+  | { readonly kind: "wait"; readonly reason: string; readonly state: "degraded" | "down" };
+
+/** Events that wait for the API server; Events live an hour there, older ones would tell nothing. */
+const maxWaiting = 256;
+const backoffLimits = { firstMs: 1_000, maxMs: 60_000 };
+const idleMs = 3_600_000;
+
+function rightFor({ kind }: Regarding): { right: Right; where: string } {
+  return kind === "Node"
+    ? { right: rights.nodeEvents, where: " in namespace default" }
+    : { right: rights.ownEvents, where: " in the agent's namespace" };
+}
+
+function judge({ status, body }: KubeReply, regarding: Regarding): Outcome {
+  // 409: it is there already, a lost answer or another agent made it.
+  if ((status >= 200 && status < 300) || status === 409) return { kind: "done" };
+  const refusal = refusalOf(status, body);
+  const { right, where } = rightFor(regarding);
+  const reason = explainRefusal(right, where, refusal);
+  if (status === 401 || status === 403) return { kind: "wait", reason, state: "degraded" };
+  if (status === 429 || status >= 500) return { kind: "wait", reason, state: "down" };
+  return { kind: "drop", reason };
+}
+
+/** Sends Events one after another; whoever records one never waits for the API server. */
+export class EventRecorder {
+  readonly #deps: RecorderDeps;
+  readonly #status: StatusKeeper;
+  readonly #budget = new EventBudget();
+  readonly #waiting: Task[] = [];
+  readonly #counters = { sent: 0, renewed: 0, suppressed: 0, dropped: 0 };
+  #failures = 0;
+  #idle: AbortController | null = null;
+
+  constructor(deps: RecorderDeps) {
+    this.#deps = deps;
+    this.#status = createStatus(deps.clock, "ok");
+  }
+
+  get status(): ComponentStatus {
+    return this.#status.current;
+  }
+
+  get counters(): EventCounters {
+    return { ...this.#counters };
+  }
+
+  /** A new Event. */
+  record(note: Note, subject: Subject): void {
+    this.#enqueue({ note, subject, count: null });
+  }
+
+  /** It is still so: the Event's series counts it; one that is not there any more is made anew. */
+  renew(note: Note, subject: Subject, count: number): void {
+    this.#enqueue({ note, subject, count });
+  }
+
+  start(): Running {
+    const stopped = new AbortController();
+    const done = this.#run(stopped.signal);
+    return {
+      stop: async () => {
+        stopped.abort();
+        await done;
+      },
+    };
+  }
+
+  #enqueue(task: Task): void {
+    if (this.#waiting.length >= maxWaiting) {
+      this.#waiting.shift();
+      this.#counters.dropped += 1;
+    }
+    this.#waiting.push(task);
+    this.#idle?.abort();
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock, random } = this.#deps;
+    while (!signal.aborted) {
+      const [task] = this.#waiting;
+      if (task === undefined) {
+        this.#idle = new AbortController();
+        await clock.sleep(idleMs, AbortSignal.any([this.#idle.signal, signal]));
+        this.#idle = null;
+        continue;
+      }
+      const outcome = await this.#send(task, signal);
+      if (signal.aborted) return;
+      this.#note(outcome);
+      if (outcome.kind === "wait")
+        await clock.sleep(backoffMs(this.#failures, backoffLimits, random), signal);
+      else this.#waiting.splice(this.#waiting.indexOf(task), 1);
+    }
+  }
+
+  #note(outcome: Outcome): void {
+    const { log } = this.#deps;
+    if (outcome.kind === "wait") {
+      this.#failures += 1;
+      if (this.#status.set(outcome.state, outcome.reason))
+        log.warn("kubernetes events waiting", { reason: outcome.reason });
+      return;
+    }
+    this.#failures = 0;
+    if (outcome.kind === "drop") {
+      this.#counters.dropped += 1;
+      log.warn("kubernetes event refused", { reason: outcome.reason });
+    } else if (this.#status.set("ok")) log.info("kubernetes events sent again");
+  }
+
+  async #send(task: Task, signal: AbortSignal): Promise<Outcome> {
+    const regarding = task.subject();
+    if (regarding === null)
+      return { kind: "wait", reason: "the object is not known yet", state: "degraded" };
+    try {
+      return task.count === null
+        ? await this.#create(task.note, regarding, signal)
+        : await this.#renew({ ...task, count: task.count }, regarding, signal);
+    } catch (cause) {
+      return { kind: "wait", reason: errorText(cause), state: "down" };
+    }
+  }
+
+  async #create(note: Note, regarding: Regarding, signal: AbortSignal): Promise<Outcome> {
+    const { client, clock, instance, redact } = this.#deps;
+    // A try after a lost answer is the same Event and costs nothing more.
+    if (this.#failures === 0 && !this.#budget.take(regarding.uid, clock.monotonic())) {
+      this.#counters.suppressed += 1;
+      return { kind: "done" };
+    }
+    const offsetMs = client.serverNowMs() - clock.now();
+    const reply = await client.request({
+      method: "POST",
+      path: this.#path(regarding),
+      body: toEvent({ ...note, text: redact(note.text) }, regarding, { instance, offsetMs }),
+      signal,
+    });
+    const outcome = judge(reply, regarding);
+    if (outcome.kind === "done") this.#counters.sent += 1;
+    return outcome;
+  }
+
+  async #renew(
+    { note, count }: { readonly note: Note; readonly count: number },
+    regarding: Regarding,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { client } = this.#deps;
+    const reply = await client.request({
+      method: "PATCH",
+      path: `${this.#path(regarding)}/${encodeURIComponent(eventName(regarding.name, note.key))}`,
+      patch: "merge",
+      // Everything else of an Event is immutable; a series counts from two.
+      body: { series: { count, lastObservedTime: microTime(client.serverNowMs()) } },
+      signal,
+    });
+    if (reply.status === 404)
+      return this.#create({ ...note, atMs: this.#deps.clock.now() }, regarding, signal);
+    const outcome = judge(reply, regarding);
+    if (outcome.kind === "done") this.#counters.renewed += 1;
+    return outcome;
+  }
+
+  #path(regarding: Regarding): string {
+    const namespace = encodeURIComponent(eventNamespace(regarding));
+    return `/apis/events.k8s.io/v1/namespaces/${namespace}/events`;
+  }
+}
