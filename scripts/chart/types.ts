@@ -27,17 +27,6 @@ function ref(type: string): JsonSchema {
   return { $ref: `#/definitions/${type}` };
 }
 
-/** TEMPORARY, until the settings table has them. */
-const announced: Readonly<Record<string, JsonSchema>> = {
-  "kubernetes.enabled": { enum: ["auto", true, false] },
-  "kubernetes.configmap": name,
-  "kubernetes.configmap_dir": text,
-  "kubernetes.secrets_dir": text,
-  "kubernetes.namespace": text,
-  "kubernetes.events": { type: "boolean" },
-  "kubernetes.node_condition": { type: "boolean" },
-};
-
 type Tree = Map<string, Tree | JsonSchema>;
 
 /** The settings in the shape of the config file; a secret may come from a file too. */
@@ -58,7 +47,6 @@ function configTree(): Tree {
     put(key, setting.format.schema);
     if (setting.secret) put(`${key}_file`, name);
   }
-  for (const [key, schema] of Object.entries(announced)) put(key, schema);
   put("alerts.rules", ref("rules"));
   put("alerts.channels", ref("channels"));
   return root;
