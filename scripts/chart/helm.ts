@@ -16,7 +16,7 @@ export interface KubernetesObject {
     readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly data?: Readonly<Record<string, string>>;
-  readonly rules?: readonly Record<string, unknown>[];
+  readonly rules?: readonly Readonly<Record<string, readonly string[]>>[];
   readonly spec?: Record<string, unknown>;
 }
 
@@ -42,7 +42,7 @@ export async function output(program: string, args: readonly string[]): Promise<
     const { code, stdout = "", stderr = "", message } = cause as ExecFileException; // proof: of execFile
     const name = /kubectl/.test(program) ? "kubectl" : "helm";
     if (code === "ENOENT") throw new Error(howToGet[name], { cause });
-    throw new Error(`${stdout}${stderr}` || message);
+    throw new Error(`${stdout}${stderr}` || message, { cause });
   }
 }
 

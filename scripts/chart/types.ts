@@ -1,4 +1,3 @@
-import * as v from "valibot";
 import type { JsonSchema } from "../../src/config/formats.ts";
 import { leavesOf } from "../../src/config/settings.ts";
 import { channelPlugins } from "../../src/notify/index.ts";
@@ -79,13 +78,14 @@ function rule(): JsonSchema {
 
 /** The settings of one type of channel, each of `fromFile` also as a file. */
 function channelSettings({ type, settings, fromFile }: AnyChannelPlugin): JsonSchema {
-  const own = members(settings.entries as Record<string, v.GenericSchema>); // proof: no async schemas here
+  const own = members(settings.entries);
   const files = Object.fromEntries(fromFile.map((key) => [`${key}_file`, name]));
   const either = own.required
     .filter((key) => fromFile.includes(key))
     .map((key) => ({ anyOf: [{ required: [key] }, { required: [`${key}_file`] }] }));
   return {
     if: { properties: { type: { const: type } } },
+    // oxlint-disable-next-line unicorn/no-thenable -- the word of JSON Schema
     then: {
       ...closed(
         { ...members(common.entries).properties, type: text, ...own.properties, ...files },

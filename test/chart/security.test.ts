@@ -22,7 +22,7 @@ function rights(objects: readonly KubernetesObject[]): string[] {
     .filter(({ kind }) => kind === "Role" || kind === "ClusterRole")
     .flatMap(({ metadata: { namespace }, rules = [] }) =>
       rules.map((rule) => {
-        const list = (key: string): string => [rule[key] ?? []].flat().join(", ");
+        const list = (key: string): string => (rule[key] ?? []).join(", ");
         const resources = list("resourceNames")
           ? `${list("resources")} (${list("resourceNames")})`
           : list("resources");

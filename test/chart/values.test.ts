@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { generated } from "../../scripts/chart.ts";
 import { valueSets } from "../../scripts/chart/golden.ts";
-import { helms, objectsOf, template } from "../../scripts/chart/helm.ts";
+import { helms, objectsOf, template, type KubernetesObject } from "../../scripts/chart/helm.ts";
 import { Planter } from "./broken.ts";
 import { podSpec, the } from "./support.ts";
 
@@ -115,14 +115,13 @@ for (const helm of helms())
         fast: "true",
         pool: "gpu",
       });
-      const { metadata } = daemonset.spec?.["template"] as {
-        metadata: { annotations: unknown; labels: Record<string, string> };
-      };
+      const pods = daemonset.spec?.["template"];
+      const { metadata } = pods as { metadata: KubernetesObject["metadata"] };
       assert.deepEqual(metadata.annotations, {
         "kubectl.kubernetes.io/default-container": "agent",
         "a.b/c": "1",
       });
-      assert.equal(metadata.labels["on"], "true");
+      assert.equal(metadata.labels?.["on"], "true");
       assert.deepEqual(the(objects, "ServiceAccount/n/tv-targetvpc").metadata.annotations, {
         role: "7",
       });
