@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { AlertMessage } from "./core/delivery.ts";
 import { errorText } from "./core/errors.ts";
 import { nodeId, type NodeIdentity } from "./core/node.ts";
 import type { Clock, Log } from "./core/ports.ts";
@@ -8,6 +9,7 @@ import { Incidents, type Telling } from "./alerts/incidents.ts";
 import type { StatfsLanes } from "./collect/statfs.ts";
 import { createHttpClient, type HttpClient } from "./base/http.ts";
 import type { Redactor } from "./base/secret.ts";
+import { createEvidence, type Evidence } from "./collect/evidence.ts";
 import { channelPlugins } from "./notify/index.ts";
 import { createNotifier, type Notifier } from "./notify/notifier.ts";
 import { Engine } from "./rules/engine.ts";
@@ -81,21 +83,37 @@ function store(base: Foundation): Storage {
   });
 }
 
+/** Who may have caused what people are about to be told; null: nothing new is told, or it is about another node. */
+async function causes(
+  { message, incident: { subject } }: Telling,
+  node: NodeIdentity,
+  evidence: Evidence,
+): Promise<AlertMessage["evidence"]> {
+  const isNew = message === "firing" || message === "escalated";
+  const isOwn = nodeId(subject.node) === nodeId(node);
+  return isNew && isOwn ? evidence.biggest(subject.index) : null;
+}
+
 /** Tells people and records about an incident. */
 function teller(
   parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
   cluster: () => Cluster | null,
 ): (telling: Telling) => Promise<void> {
   const { storage, notifier, admin, settings } = parts;
-  return async ({ id, incident, atMs, message, record }) => {
-    if (record !== null) cluster()?.tell(incident, record, atMs);
+  const evidence = createEvidence({ ...parts, host: parts.collecting.host });
+  return async (telling) => {
+    const { id, incident, atMs, message, record } = telling;
     const { subject } = incident;
     const series = seriesKey(subject.index, subject.labels);
+    const found = await causes(telling, parts.node, evidence);
+    if (record !== null)
+      cluster()?.tell({ incident, transition: record, atMs, biggest: found?.[0] });
     const about = {
       id,
       atMs,
       incident,
       recent: storage.series.recent(series, sparklineValues),
+      evidence: found,
       publicUrl: settings.config.server.public_url,
     };
     if (message !== null) await notifier.notify({ ...about, kind: message }, subject.channels);

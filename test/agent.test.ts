@@ -163,6 +163,9 @@ describe("the agent on this machine", function () {
     assert.ok(Number(resolved?.["ended_at"]) > Number(resolved?.["started_at"]));
     for (const { text } of [feishu.received[1]!, dingtalk.received[1]!])
       assert.match(text, /peak/i);
+    for (const { text } of [feishu.received[0]!, dingtalk.received[0]!])
+      assert.match(text, /Top processes.* \d+(\.\d)? %/);
+    assert.doesNotMatch(feishu.received[1]!.text, /Top processes/);
     assert.match(smtp.received[1]?.raw ?? "", /In-Reply-To:/i);
     assert.ok(smtp.received[0]?.encrypted);
 
@@ -318,6 +321,46 @@ describe("the agent on this machine", function () {
       "suppressed",
     );
     assert.equal(feishu.received.length, 1);
+  });
+
+  it("names processes only where it may know them: news about its own node", async () => {
+    const { feishu, channels } = await robots();
+    const agent = await agentWith({
+      storage: { backend: "memory" },
+      alerts: { default_rules: false, channels: channels.slice(0, 1) },
+    });
+    const timestamp = Math.floor(Date.now() / 1_000);
+    for (const [index, node] of [
+      ["memory", "node-1"],
+      ["memory", "node-2"],
+      ["queue", "node-1"],
+    ])
+      await agent.post("/api/alert", { index, node, threshold: 1, current_value: 2, timestamp });
+    await eventually("all arrived", () => feishu.received.length === 3);
+    assert.deepEqual(
+      feishu.received.map(({ text }) => /主要进程：.* [GM]iB/.test(text)),
+      [true, false, false],
+    );
+  });
+
+  it("follows the labels of its node over restarts", async () => {
+    const { feishu, channels } = await robots();
+    const nodes = { matchLabels: { pool: "gpu*" } };
+    const config = {
+      storage: { backend: "memory" },
+      alerts: {
+        language: "en",
+        default_rules: false,
+        rules: [{ name: "always", index: "memory", threshold: 0.1, nodes }],
+        channels: channels.slice(0, 1),
+      },
+    };
+    const first = await agentWith(config, { NODE_LABELS: "pool=gpu-a100,zone=a" });
+    await eventually("the alert arrived", () => feishu.received.length === 1);
+    await first.stop();
+    await agentWith(config, { NODE_LABELS: "pool=cpu" });
+    await eventually("it is closed", () => feishu.received.length === 2);
+    assert.match(feishu.received[1]!.text, /is not for this node any more/);
   });
 
   it("pays for a dead mount with that mount's value alone, under full load of the API, and still ends", async () => {

@@ -3,7 +3,7 @@ import type { Clock, Running } from "../core/ports.ts";
 import { loop } from "./every.ts";
 
 const lookEveryMs = 1_000;
-/** Somebody is writing: whether he has finished is seen after so long. */
+/** Somebody is writing: after so long without a further change, that is over. */
 const settleMs = 250;
 
 function codeOf(cause: unknown): string {
@@ -42,10 +42,13 @@ export function fingerprint(paths: readonly string[]): string {
 
 /**
  * Tells when files, or directories with the files in them, have changed and are at rest again, so that nobody reads a
- * file half written. Another list of paths is a change too. A look costs some 20 µs for six files, so it polls: inotify
- * runs out of instances on busy nodes (`fs.inotify.max_user_instances`), and loses renames over overlay and network
- * mounts, of which a mounted ConfigMap or Secret is nothing but (the link `..data` is replaced, no key is touched).
- * `onChange` handles its own failures; looks wait until it is done.
+ * file half written. Another list of paths is a change too. `onChange` handles its own failures; looks wait until it is
+ * done, and so must not be stopped and waited for from within.
+ *
+ * It polls, at some 20 µs a look for six files: inotify runs out of instances on busy nodes
+ * (`fs.inotify.max_user_instances`) and loses renames over overlay and network mounts, and a rename is all that happens
+ * to a mounted ConfigMap or Secret (the link `..data` is replaced, no key is touched). The calls are synchronous: a
+ * mount that hangs would hold up the process, so only what is named in the configuration is followed.
  */
 export function followFiles(
   clock: Clock,

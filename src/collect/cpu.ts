@@ -10,7 +10,7 @@ import {
 } from "./proc/stat.ts";
 
 /** /proc counts CPU time in USER_HZ, which is 100 on every architecture Node runs on. */
-const ticksPerSecond = 100;
+export const ticksPerSecond = 100;
 
 /**
  * Ticks spent in each mode between two looks. iowait may go back by itself (proc_stat(5)) and then counts as none; any

@@ -3,6 +3,18 @@ import type { Level } from "./rule.ts";
 
 export type Language = "zh-CN" | "en";
 
+/** A process that may have caused an alert. */
+export interface ProcessUse {
+  readonly pid: number;
+  /** The kernel's short name of it. */
+  readonly name: string;
+  readonly value: number;
+  /** Percent of one core, or bytes in RAM. */
+  readonly unit: "%" | "B";
+  /** `namespace/pod/container`, the best known short of it, or a systemd unit; null: nobody knows. */
+  readonly owner: string | null;
+}
+
 /** What is to be told: an incident at the moment of a transition, with no language and no channel yet. */
 export interface AlertMessage {
   /** Unique per message; a record at the admin server has the same one. */
@@ -12,6 +24,8 @@ export interface AlertMessage {
   readonly incident: Incident;
   /** The last values of the series, oldest first, for a sparkline; null where missing. */
   readonly recent: readonly (number | null)[];
+  /** The biggest processes when it fired, biggest first; null: they were not looked at, or could not be. */
+  readonly evidence: readonly ProcessUse[] | null;
   /** What links start with; null: no links. */
   readonly publicUrl: string | null;
 }

@@ -1,4 +1,5 @@
 import type { Incident } from "../core/alert.ts";
+import type { ProcessUse } from "../core/delivery.ts";
 import { nodeId, type NodeIdentity } from "../core/node.ts";
 import type { Clock, ComponentStatus, Running } from "../core/ports.ts";
 import { loop } from "../base/every.ts";
@@ -9,6 +10,14 @@ import { TroubleNotes } from "./trouble.ts";
 
 /** The kind of thing that happened to an alert. */
 export type AlertTransition = "firing" | "escalated" | "resolved";
+
+/** What happened to an alert. */
+export interface AlertNews {
+  readonly incident: Incident;
+  readonly transition: AlertTransition;
+  readonly atMs: number;
+  readonly biggest?: ProcessUse | undefined;
+}
 
 export interface AlertEventsDeps {
   readonly recorder: EventRecorder;
@@ -39,9 +48,9 @@ export class AlertEvents {
     this.#deps = deps;
   }
 
-  /** Never waits. */
-  tell(incident: Incident, transition: AlertTransition, atMs: number): void {
-    const note = noteOf(incident, transition, atMs);
+  /** Never waits. `biggest` is the process that uses most. */
+  tell({ incident, transition, atMs, biggest }: AlertNews): void {
+    const note = noteOf(incident, transition, atMs, biggest);
     this.#toldAtMs.set(note.key, this.#deps.clock.monotonic());
     if (this.#isOwn(incident)) this.#deps.recorder.record(note, this.#node);
     else this.#tellByPod(foreignNote(note, incident));

@@ -5,7 +5,7 @@ import type { PolicyDocument } from "../core/policy.ts";
 import type { Clock, ComponentStatus, Log, Running } from "../core/ports.ts";
 import { followFiles } from "../base/follow.ts";
 import type { Parsed } from "../base/parse.ts";
-import { AlertEvents, type AlertTransition } from "./alerts.ts";
+import { AlertEvents, type AlertNews } from "./alerts.ts";
 import type { KubeClient } from "./client.ts";
 import { NodeCondition } from "./condition.ts";
 import { ConfigMapSource, type Rejected } from "./configmap.ts";
@@ -132,8 +132,8 @@ export class Cluster {
   }
 
   /** An alert fired, escalated or recovered. Never waits. */
-  tell(incident: Incident, transition: AlertTransition, atMs: number): void {
-    if (this.#deps.settings.events) this.#api?.alerts.tell(incident, transition, atMs);
+  tell(news: AlertNews): void {
+    if (this.#deps.settings.events) this.#api?.alerts.tell(news);
   }
 
   #apiParts(client: KubeClient): ApiParts {

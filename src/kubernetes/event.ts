@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Incident } from "../core/alert.ts";
 import { nodeId } from "../core/node.ts";
+import type { ProcessUse } from "../core/delivery.ts";
 import { seriesKey } from "../core/series.ts";
 import { truncateBytes } from "../base/text.ts";
 import { reasonOf } from "./reasons.ts";
@@ -88,13 +89,15 @@ export function firingKey({ id, level, flaps }: Incident): string {
   return `${id}:${level}:${flaps}`;
 }
 
-function breachText(incident: Incident): string {
+function breachText(incident: Incident, biggest: ProcessUse | undefined): string {
   const { subject, value, threshold, level } = incident;
   const { operator, unit, rule, message } = subject;
   const what = seriesKey(subject.index, subject.labels);
   const limit = operator === null ? "" : ` (${operator} ${amount(threshold, unit)})`;
   const said = message === null ? "" : `: ${message}`;
-  return `${level}: ${what} is ${amount(value, unit)}${limit}, rule ${rule}${said}`;
+  const owner = biggest?.owner == null ? "" : ` of ${biggest.owner}`;
+  const cause = biggest === undefined ? "" : `, biggest process ${biggest.name}${owner}`;
+  return `${level}: ${what} is ${amount(value, unit)}${limit}, rule ${rule}${cause}${said}`;
 }
 
 function recoveryText(incident: Incident, atMs: number): string {
@@ -105,15 +108,16 @@ function recoveryText(incident: Incident, atMs: number): string {
   return `${what} is ${amount(value, unit)}, ${tale}, rule ${rule}`;
 }
 
-/** What an Event says of an alert at the moment of a transition. */
+/** What an Event says of an alert at the moment of a transition; `biggest` is the process that uses most. */
 export function noteOf(
   incident: Incident,
   transition: "firing" | "escalated" | "resolved",
   atMs: number,
+  biggest?: ProcessUse,
 ): Note {
   const { subject } = incident;
   const isOver = transition === "resolved";
-  const text = isOver ? recoveryText(incident, atMs) : breachText(incident);
+  const text = isOver ? recoveryText(incident, atMs) : breachText(incident, biggest);
   return {
     key: isOver ? `${firingKey(incident)}:resolved` : firingKey(incident),
     type: isOver ? "Normal" : "Warning",

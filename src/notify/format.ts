@@ -21,6 +21,15 @@ function scaled(value: number, unit: string): string {
   return `${plainNumber(rest, 1)} ${scales[scale] ?? ""}${unit}`;
 }
 
+const mebibyte = 1_024 ** 2;
+
+/** Memory in powers of 1024, as `free` and `top` count it: `1.5 GiB`, `12 MiB`. */
+export function formatMemory(bytes: number): string {
+  // 1023.95 MiB would be shown as 1024 MiB.
+  if (bytes >= 1_023.95 * mebibyte) return `${plainNumber(bytes / (1_024 * mebibyte), 1)} GiB`;
+  return `${plainNumber(bytes / mebibyte, 1)} MiB`;
+}
+
 /** A value with its unit and no more digits than it is worth: `97.3 %`, `12.5 MB/s`, `4.25`. */
 export function formatValue(value: number, unit: string): string {
   if (unit === "B" || unit === "B/s") return scaled(value, unit);

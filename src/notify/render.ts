@@ -1,8 +1,8 @@
 import { truncateBytes } from "../base/text.ts";
 import type { AlertSubject, Incident } from "../core/alert.ts";
-import type { AlertMessage, Language } from "../core/delivery.ts";
+import type { AlertMessage, Language, ProcessUse } from "../core/delivery.ts";
 import { breaches } from "../core/rule.ts";
-import { formatDuration, formatTime, formatValue, sparkline } from "./format.ts";
+import { formatDuration, formatMemory, formatTime, formatValue, sparkline } from "./format.ts";
 import { wordsOf, type RowName, type Words } from "./words.ts";
 
 /** How a message looks: a level, or that all is well again. */
@@ -93,8 +93,14 @@ function times({ kind, incident, atMs }: AlertMessage, words: Words): [RowName, 
   ];
 }
 
+/** `stress (batch/stress-pod/main) 98 %`. */
+function processText({ name, owner, value, unit }: ProcessUse): string {
+  const amount = unit === "B" ? formatMemory(value) : formatValue(value, unit);
+  return oneLine(owner === null ? `${name} ${amount}` : `${name} (${owner}) ${amount}`);
+}
+
 function rowsOf(message: AlertMessage, words: Words): [RowName, string | null][] {
-  const { kind, incident, recent, atMs } = message;
+  const { kind, incident, recent, evidence, atMs } = message;
   const { subject, threshold, value, peak, flaps } = incident;
   const { cluster, name, ip } = subject.node;
   const node = oneLine(`${cluster}/${name} (${ip})`);
@@ -115,6 +121,7 @@ function rowsOf(message: AlertMessage, words: Words): [RowName, string | null][]
     ...times(message, words),
     ["flaps", flaps > 0 ? String(flaps) : null],
     ["trend", sparkline(recent)],
+    ["processes", evidence?.map(processText).join(", ") ?? null],
     ["message", isClosed(message) ? words.closedText : subject.message],
   ];
 }

@@ -37,6 +37,7 @@ export function testMessage(id: string, node: NodeIdentity, nowMs: number): Aler
       noData: false,
     },
     recent: [],
+    evidence: null,
     publicUrl: null,
   };
 }

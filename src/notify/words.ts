@@ -40,6 +40,7 @@ export type RowName =
   | "duration"
   | "flaps"
   | "trend"
+  | "processes"
   | "message";
 
 const english: Words = {
@@ -69,6 +70,7 @@ const english: Words = {
     duration: "Duration",
     flaps: "Fired again",
     trend: "Trend",
+    processes: "Top processes",
     message: "Message",
   },
   units: { day: "d", hour: "h", minute: "min", second: "s" },
@@ -104,6 +106,7 @@ const chinese: Words = {
     duration: "持续时间",
     flaps: "再次触发次数",
     trend: "趋势",
+    processes: "主要进程",
     message: "说明",
   },
   units: { day: "天", hour: "小时", minute: "分钟", second: "秒" },

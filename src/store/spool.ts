@@ -6,6 +6,13 @@ import { levels } from "../core/rule.ts";
 import type { LocalFiles } from "./local.ts";
 
 const kinds = ["firing", "escalated", "repeated", "flapping", "resolved", "test"] as const;
+const savedProcess = v.object({
+  pid: v.number(),
+  name: v.string(),
+  value: v.number(),
+  unit: v.picklist(["%", "B"]),
+  owner: v.nullable(v.string()),
+});
 /** Enough of a job to send it or to refuse it; the rest was written by the agent itself into a file only it reads. */
 const savedJob = v.looseObject({
   id: v.string(),
@@ -23,6 +30,8 @@ const savedJob = v.looseObject({
       subject: v.looseObject({ key: v.string() }),
     }),
     recent: v.array(v.nullable(v.number())),
+    // An older version did not look at processes.
+    evidence: v.fallback(v.nullable(v.array(savedProcess)), null),
   }),
 });
 

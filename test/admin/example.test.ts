@@ -52,6 +52,7 @@ const message: AlertMessage = {
     noData: false,
   },
   recent: [],
+  evidence: null,
   publicUrl: null,
 };
 

@@ -46,6 +46,7 @@ function message(kind: MessageKind, change: Partial<AlertMessage["incident"]> = 
       ...change,
     },
     recent: [],
+    evidence: null,
     publicUrl: null,
   };
 }

@@ -40,6 +40,7 @@ function job(id: string, changes: Partial<Job> & { level?: Level } = {}): Job {
     kind: "firing",
     atMs: 1_000,
     recent: [],
+    evidence: null,
     publicUrl: null,
     incident: {
       id: `alert-${id}`,

@@ -19,6 +19,7 @@ describe("the end of an alert whose rule was removed", () => {
       atMs: base.startedAtMs,
       incident: closed,
       recent: [],
+      evidence: null,
       publicUrl: null,
     } as const;
     const english = renderMessage(message, "en");

@@ -70,6 +70,7 @@ export function message(
     atMs: startMs,
     incident: incident(changes),
     recent: [],
+    evidence: null,
     publicUrl: null,
     ...more,
   };

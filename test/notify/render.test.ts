@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { AlertMessage, Language } from "../../src/core/delivery.ts";
-import { formatDuration, formatValue, sparkline } from "../../src/notify/format.ts";
+import type { AlertMessage, Language, ProcessUse } from "../../src/core/delivery.ts";
+import { formatDuration, formatMemory, formatValue, sparkline } from "../../src/notify/format.ts";
 import { fitRows, renderMessage } from "../../src/notify/render.ts";
 import { wordsOf } from "../../src/notify/words.ts";
 import { message, startMs } from "./kit.ts";
@@ -74,6 +74,34 @@ describe("rendering", () => {
       "处理手册 -> https://wiki.example/disk",
       "查看详情 -> https://agent.example/api/alerts/inc%2F7",
     ]);
+  });
+
+  it("names the biggest processes, memory as `top` counts it", () => {
+    const row = (evidence: readonly ProcessUse[] | null, language: Language): string | undefined =>
+      lines(message("firing", {}, { evidence }), language).find((line) =>
+        /^(Top processes|主要进程)/.test(line),
+      );
+    const use = { pid: 7, name: "stress", owner: "batch/stress-pod/main" };
+    const cpu = [
+      { ...use, value: 98, unit: "%" },
+      { pid: 8, name: "node", owner: null, value: 3.14, unit: "%" },
+    ] as const;
+    assert.equal(row(cpu, "en"), "Top processes = stress (batch/stress-pod/main) 98 %, node 3.1 %");
+    assert.equal(row(cpu, "zh-CN"), "主要进程 = stress (batch/stress-pod/main) 98 %, node 3.1 %");
+    const memory = [
+      { ...use, value: 1.5 * 1_024 ** 3, unit: "B" },
+      { ...use, owner: "nginx.service", value: 12 * 1_024 ** 2, unit: "B" },
+    ] as const;
+    assert.equal(
+      row(memory, "en"),
+      "Top processes = stress (batch/stress-pod/main) 1.5 GiB, stress (nginx.service) 12 MiB",
+    );
+    assert.equal(row(null, "en"), undefined);
+    assert.equal(row([], "en"), undefined);
+    assert.equal(
+      row([{ ...use, name: "a\r\nb", owner: "c\nd", value: 1, unit: "%" }], "en"),
+      "Top processes = a b (c d) 1 %",
+    );
   });
 
   it("tells of a recovery its value, peak, duration and flaps", () => {
@@ -185,6 +213,15 @@ describe("values", () => {
   for (const [value, unit, text] of cases)
     it(`${value} ${unit} is shown as ${text}`, () => assert.equal(formatValue(value, unit), text));
 
+  for (const [bytes, text] of [
+    [0, "0 MiB"],
+    [600 * 1_024, "0.6 MiB"],
+    [1_023.94 * 1_024 ** 2, "1023.9 MiB"],
+    [1_023.96 * 1_024 ** 2, "1 GiB"],
+    [1_300 * 1_024 ** 3, "1300 GiB"],
+  ] as const)
+    it(`${bytes} bytes in RAM are shown as ${text}`, () => assert.equal(formatMemory(bytes), text));
+
   it("time spans have their two biggest units", () => {
     const { units } = wordsOf("en");
     assert.equal(formatDuration(0, units), "0 s");
@@ -212,6 +249,23 @@ describe("values", () => {
 });
 
 describe("fitting a message into a number of bytes", () => {
+  it("shortens a list of processes that is too long", () => {
+    const evidence = Array.from({ length: 5 }, (_, pid) => ({
+      pid,
+      name: "进程".repeat(20),
+      value: 99,
+      unit: "%" as const,
+      owner: `${"n".repeat(63)}/${"p".repeat(253)}/${"c".repeat(63)}`,
+    }));
+    for (const language of ["zh-CN", "en"] as const) {
+      const rendered = renderMessage(message("firing", {}, { evidence }), language);
+      const body = fitRows(rendered, 1_000, (rows) => JSON.stringify(rows));
+      assert.ok(Buffer.byteLength(body) <= 1_000);
+      assert.ok(body.includes(rendered.words.labels.processes));
+      assert.ok(body.includes(rendered.words.shortened));
+    }
+  });
+
   it("always fits, says so, and leaves short messages alone", () => {
     const part = fc.oneof(
       fc.string({ unit: "binary", maxLength: 3_000 }),

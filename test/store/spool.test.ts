@@ -18,6 +18,7 @@ function job(id: string): Job {
     atMs: 1,
     incident: incident(),
     recent: [1, null],
+    evidence: null,
     publicUrl: null,
   } as const;
   return { id, channel: "ops", message, createdAtMs: 1, attempts: 0, notBeforeMs: 1 };
@@ -57,6 +58,28 @@ describe("spooled outbox", () => {
     ]);
     await second.remove(job("b"));
     await eventually("the file is empty", async () => (await saved()).length === 0);
+  });
+
+  it("reads what an older version kept, and drops no message for a list of processes it cannot read", async () => {
+    const use = { pid: 7, name: "stress", value: 98, unit: "%", owner: null } as const;
+    const { evidence: _none, ...older } = job("old").message;
+    const kept = [
+      { ...job("old"), message: older },
+      { ...job("odd"), message: { ...older, evidence: [{ ...use, unit: "MB" }] } },
+      { ...job("new"), message: { ...older, evidence: [use] } },
+    ];
+    await writeFile(path.join(dir, "outbox.json"), JSON.stringify(kept));
+    const outbox = open();
+    await outbox.load();
+    const found = await outbox.due("ops", 10, 10);
+    assert.deepEqual(
+      found.map(({ id, message }) => [id, message.evidence]),
+      [
+        ["old", null],
+        ["odd", null],
+        ["new", [use]],
+      ],
+    );
   });
 
   it("starts empty from garbage, and says so without showing it", async () => {

@@ -36,6 +36,8 @@ export interface RobotOptions {
   readonly token?: string;
   /** Unix milliseconds; the system's clock by default. */
   readonly clock?: { now(): number };
+  /** The address to listen on; loopback by default. */
+  readonly host?: string;
   /** False: messages are not counted. */
   readonly limits?: boolean;
   /** The HTTP status of Feishu's refusals, which differ by code and over time. */
@@ -142,10 +144,11 @@ async function startRobot(
       send(reply, verdict.answer);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { host = "127.0.0.1" } = options;
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}${path}`,
+    url: `http://${host}:${port}${path}`,
     received,
     answers,
     requests: () => requests,
