@@ -29,6 +29,12 @@ function shownDefault(value: unknown): string {
   return code(typeof value === "string" ? value : JSON.stringify(value));
 }
 
+/** A value as JSON, unless that would make the table too wide to read. */
+function briefly(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 80 ? "see values.yaml" : code(text);
+}
+
 const perMinute = ({ count, perMs }: { count: number; perMs: number }): string =>
   `${count} in ${perMs / 1_000} s`;
 
@@ -79,7 +85,7 @@ export const tables: Readonly<Record<string, () => string>> = {
       ["value", "default", ""],
       documentedValues(valuesText()).map(({ key, default: value, doc }) => [
         code(key),
-        code(JSON.stringify(value)),
+        briefly(value),
         doc,
       ]),
     ),
