@@ -100,12 +100,9 @@ describe("the admission policy", () => {
     pod = metadata.name;
     const token = (...more: string[]): Promise<string> =>
       kubectl("-n", namespace, "create", "token", release.name, ...more);
-    bound = (
-      await token(
-        ...["--bound-object-kind", "Pod", "--bound-object-name", pod],
-        ...["--bound-object-uid", metadata.uid],
-      )
-    ).trim();
+    const to = { kind: "Pod", name: pod, uid: metadata.uid };
+    const binding = Object.entries(to).map(([key, value]) => `--bound-object-${key}=${value}`);
+    bound = (await token(...binding)).trim();
     free = (await token()).trim();
     ask = await createAsk();
     await apply(
@@ -132,7 +129,8 @@ describe("the admission policy", () => {
 
   it("is one the API server finds nothing wrong with", async () => {
     const { status } = await getJson<{ status: { typeChecking: unknown } }>(
-      ...["validatingadmissionpolicy", `${namespace}-${release.name}`],
+      "validatingadmissionpolicy",
+      `${namespace}-${release.name}`,
     );
     assert.deepEqual(status.typeChecking, {});
   });
