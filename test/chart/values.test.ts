@@ -127,6 +127,23 @@ for (const helm of helms())
       });
     });
 
+    it("lets extraEnv and config replace the chart's own variables", async () => {
+      const sets =
+        "extraEnv[0].name=NODE_NAME,extraEnv[0].value=a,config.node.ip=10.0.0.2,config.kubernetes.configmap=other";
+      const args = ["--set", sets];
+      const objects = objectsOf(
+        await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
+      );
+      const [agent] = podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.containers ?? [];
+      const replaced = ["NODE_NAME", "NODE_IP", "KUBERNETES_CONFIGMAP"];
+      assert.deepEqual(
+        agent?.env?.filter(({ name }) => replaced.includes(name)),
+        [{ name: "NODE_NAME", value: "a" }],
+      );
+      const rules = the(objects, "Role/n/tv-targetvpc").rules ?? [];
+      assert.deepEqual(rules[0]?.["resourceNames"], ["other"]);
+    });
+
     it("asks for no admission policy where the API server has none, unless told", async () => {
       const policies = async (args: readonly string[]): Promise<number> => {
         const text = await template(helm, {

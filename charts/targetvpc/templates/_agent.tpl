@@ -103,7 +103,7 @@ and where `extraEnv` has the variable.
     name: {{ include "targetvpc.fullname" . }}-config
 - name: policy
   configMap:
-    name: {{ include "targetvpc.fullname" . }}
+    name: {{ include "targetvpc.watched" . }}
     optional: true
 - name: channels
   projected:
