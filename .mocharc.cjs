@@ -1,7 +1,7 @@
 module.exports = {
   extension: ["ts"],
   spec: ["test/**/*.test.ts"],
-  // Those need helm, or a whole cluster: npm run test:chart, npm run test:cluster.
+  // Those need helm (npm run test:chart) or a cluster.
   ignore: ["test/chart/**", "test/cluster/**"],
   require: ["test/support/setup.ts"],
   timeout: 20_000,
