@@ -1,6 +1,7 @@
 /** The cluster of the current KUBECONFIG, by the tools everybody has for it. */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
 import os from "node:os";
 import { promisify } from "node:util";
 import { eventually } from "../support/clock.ts";
@@ -148,4 +149,25 @@ export async function portForward(
 export async function getUrl(url: string): Promise<{ status: number; text: string }> {
   const reply = await fetch(url, { signal: AbortSignal.timeout(10_000) });
   return { status: reply.status, text: await reply.text() };
+}
+
+/** The name of a container in cgroups and logs, without its runtime's. */
+export function bareId(containerId: string): string {
+  return containerId.replace(/.*\//, "");
+}
+
+/** A process of a container, as the node numbers it; the node must be this machine. */
+export async function hostPid(containerId: string): Promise<number> {
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    // A process may end while it is looked at.
+    const cgroup = await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "");
+    if (cgroup.includes(bareId(containerId))) return Number(pid);
+  }
+  throw new Error("the container's process is not on this machine: run this where the node is");
+}
+
+/** Kills a container's process as the node's kernel would, so that nothing in it can say goodbye. */
+export async function killContainer(containerId: string): Promise<void> {
+  process.kill(await hostPid(containerId), "SIGKILL");
 }

@@ -1,24 +1,12 @@
 import assert from "node:assert/strict";
-import { readdir, readFile } from "node:fs/promises";
 import type { Robot } from "../support/robots.ts";
-import { kubectl, pause, soon } from "./cluster.ts";
+import { killContainer, kubectl, pause, soon } from "./cluster.ts";
 import { Release, type Rows } from "./release.ts";
 import { channelOf, startRobot } from "./services.ts";
 
 const namespace = "targetvpc-lifecycle";
 /** A root filesystem has more than this in use, always: an alert that fires for as long as the test wants. */
 const rule = { name: "disk-used", index: "disk", threshold: 0.5, labels: {} };
-
-/** A process of a container, as the node numbers it; the node must be this machine. */
-async function hostPid(containerId: string): Promise<number> {
-  for (const pid of await readdir("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    // A process may end while it is looked at.
-    const cgroup = await readFile(`/proc/${pid}/cgroup`, "utf8").catch(() => "");
-    if (cgroup.includes(containerId)) return Number(pid);
-  }
-  throw new Error("the container's process is not on this machine: run this where the node is");
-}
 
 /** Rolls the pods: the environment is part of them. */
 const extraEnv = [{ name: "LOG_LEVEL", value: "debug" }];
@@ -83,8 +71,7 @@ describe("an agent that comes and goes while an alert fires", () => {
     for (let i = 0; i < 3; i++) {
       const { metadata, status } = await release.pod();
       const [container] = status.containerStatuses ?? [];
-      const id = container?.containerID.replace(/.*\//, "") ?? "";
-      process.kill(await hostPid(id), "SIGKILL");
+      await killContainer(container?.containerID ?? "");
       await soon("the container runs again", async () => {
         const pod = await release.pod().catch(() => null);
         const now = pod?.status.containerStatuses?.[0];
@@ -103,12 +90,12 @@ describe("an agent that comes and goes while an alert fires", () => {
       return (await release.health()).components["redis"]?.status === "down";
     });
     const { status } = await release.pod();
-    const id = status.containerStatuses?.[0]?.containerID.replace(/.*\//, "") ?? "";
-    process.kill(await hostPid(id), "SIGKILL");
+    const id = status.containerStatuses?.[0]?.containerID ?? "";
+    await killContainer(id);
     await soon("the container runs again", async () => {
       const pod = await release.pod().catch(() => null);
       const now = pod?.status.containerStatuses?.[0]?.containerID ?? id;
-      return !now.includes(id);
+      return now !== id;
     });
     await soon("the incident is known", async () => (await release.firing())[0]?.id === incident);
     await pause(3_000);
