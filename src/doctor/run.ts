@@ -3,7 +3,7 @@ import { failed, type Check, type Finding } from "./contract.ts";
 import { checks } from "./index.ts";
 import type { Surroundings } from "./surroundings.ts";
 
-/** Two questions of five seconds, one after the other, and something to spare; all within the 15 s that are promised. */
+/** The longest is the way to a channel of the ConfigMap: twice 3 s to read that, then 5 s; all within the 15 s promised. */
 const checkMs = 12_000;
 
 function redacted(finding: Finding, around: Surroundings): Finding {

@@ -27,7 +27,7 @@ export interface ApiServer {
 }
 
 const versionBody = v.object({ gitVersion: v.string() });
-const lookMs = 4_000;
+const lookMs = 3_000;
 
 /** Asks for `/version`, which everybody with a valid token may. */
 async function look(server: Pick<ApiServer, "client" | "credentials">, clock: Clock, waits: Waits) {

@@ -30,7 +30,7 @@ export interface ReadConfigMapDeps {
   readonly api: () => Promise<ApiSight>;
 }
 
-const readMs = 4_000;
+const readMs = 3_000;
 
 async function contentOf(
   config: Config["kubernetes"],
