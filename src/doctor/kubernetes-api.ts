@@ -45,8 +45,10 @@ export const node: Check = {
       const fix = "set node.name (NODE_NAME) to the Node's name: fieldRef spec.nodeName";
       return [failed(name, { found: `there is no Node "${own}"`, costs, fix })];
     }
+    if (reply.status === 403)
+      return [off(name, "may not be read: kubernetes.right.node says what is missing")];
     const found = refusalOf(reply.status, reply.body).message;
-    return [failed(name, { found, costs, fix: "the right of kubernetes.right.node" })];
+    return [failed(name, { found, costs, fix: "see kubernetes.api" })];
   },
 };
 

@@ -55,11 +55,13 @@ function memory({ maxMemory, usedMemory, policy }: RedisFacts): Finding {
   if (maxMemory === 0) return ok(name, "no maxmemory");
   const share = (usedMemory ?? 0) / maxMemory;
   const found = `maxmemory-policy ${policy}, ${Math.round(share * 100)} % of maxmemory in use`;
+  if (policy === "volatile-ttl")
+    return ok(name, `${found}; when it is full the oldest days go first`);
   if (policy !== "noeviction")
     return warning(name, {
       found,
-      costs: "when Redis is full, history of nodes goes before its time, with no error to see",
-      fix: "maxmemory-policy noeviction in a Redis of its own, with enough maxmemory",
+      costs: "when Redis is full, states and the newest history may go, with no error to see",
+      fix: "maxmemory-policy volatile-ttl (the oldest days go first) or noeviction, with enough maxmemory",
     });
   if (share < nearlyFull) return ok(name, found);
   const fix = "raise maxmemory, or lower metrics.retention_days";

@@ -55,6 +55,11 @@ async function fromApi({ config, cluster, waits, api }: ReadConfigMapDeps): Prom
       cluster.client.request({ method: "GET", path, signal }),
     );
     if (reply.status === 404) return { kind: "absent" };
+    if (reply.status === 403)
+      return {
+        kind: "off",
+        why: "may not be read: kubernetes.right.configmap says what is missing",
+      };
     if (reply.status !== 200)
       return { kind: "unreadable", reason: refusalOf(reply.status, reply.body).message };
     const parsed = v.safeParse(configMap, reply.body);
