@@ -14,10 +14,10 @@ export type Reached =
 
 /** Waits no longer than until the signal aborts; rejects with its reason then. */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const giveUp = (): void => aborted.reject(signal.reason);
   signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
   try {
     return await Promise.race([work, aborted.promise]);
   } finally {
