@@ -1,6 +1,8 @@
 module.exports = {
   extension: ["ts"],
   spec: ["test/**/*.test.ts"],
+  // Those need helm (npm run test:chart) or a cluster.
+  ignore: ["test/chart/**", "test/cluster/**"],
   require: ["test/support/setup.ts"],
   timeout: 20_000,
   slow: 1_000,

@@ -1,5 +1,7 @@
 /** Writes the tables in the docs from the lists in the code, between `<!-- table: name -->` and `<!-- end -->`. */
 import { readFile, writeFile } from "node:fs/promises";
+import { valuesText } from "./chart.ts";
+import { documentedValues } from "./chart/values.ts";
 import { collectors } from "../src/collect/index.ts";
 import { leavesOf } from "../src/config/settings.ts";
 import { checks } from "../src/doctor/index.ts";
@@ -26,6 +28,12 @@ function code(text: string): string {
 function shownDefault(value: unknown): string {
   if (value === null) return "";
   return code(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+/** A value as JSON, unless that would make the table too wide to read. */
+function briefly(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 80 ? "see values.yaml" : code(text);
 }
 
 const perMinute = ({ count, perMs }: { count: number; perMs: number }): string =>
@@ -73,6 +81,15 @@ export const tables: Readonly<Record<string, () => string>> = {
         doc,
       ]),
     ),
+  values: () =>
+    table(
+      ["value", "default", ""],
+      documentedValues(valuesText()).map(({ key, default: value, doc }) => [
+        code(key),
+        briefly(value),
+        doc,
+      ]),
+    ),
   backends: () =>
     table(
       ["backend", ""],
@@ -115,6 +132,7 @@ export const documents = [
   "docs/metrics.md",
   "docs/channels.md",
   "docs/doctor.md",
+  "charts/targetvpc/README.md",
 ];
 
 if (process.argv[1] === import.meta.filename)

@@ -15,6 +15,8 @@ async function markdown(): Promise<string[]> {
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "examples/admin/README.md",
+    "charts/targetvpc/README.md",
+    "manifests/README.md",
     ...docs.map((file) => `docs/${file}`),
   ];
 }

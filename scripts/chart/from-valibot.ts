@@ -18,7 +18,7 @@ interface Part {
 }
 
 /** The members of a valibot object schema, for what adds to it. */
-export type Entries = Readonly<Record<string, v.GenericSchema>>;
+export type Entries = v.ObjectEntries;
 
 function withNull({ type, enum: choices, ...rest }: JsonSchema): JsonSchema {
   return {
@@ -46,7 +46,7 @@ export function members(entries: Entries): {
   properties: Record<string, JsonSchema>;
   required: string[];
 } {
-  const parts = Object.entries(entries as unknown as Readonly<Record<string, Part>>); // proof: see Part
+  const parts = Object.entries(entries as unknown as Readonly<Record<string, Part>>); // proof: schemas have what Part reads
   return {
     properties: Object.fromEntries(parts.map(([key, part]) => [key, schemaOf(part)])),
     required: parts.filter(([, { type }]) => type !== "optional").map(([key]) => key),
@@ -67,13 +67,16 @@ const makers: Readonly<Record<string, (part: Part) => JsonSchema>> = {
   boolean: () => ({ type: "boolean" }),
   unknown: () => ({}),
   picklist: ({ options = [] }) => ({ type: "string", enum: options }),
-  array: ({ item }) => ({ type: "array", ...(item === undefined ? {} : { items: schemaOf(item) }) }),
+  array: ({ item }) => ({
+    type: "array",
+    ...(item === undefined ? {} : { items: schemaOf(item) }),
+  }),
   record: ({ value }) => ({
     type: "object",
     ...(value === undefined ? {} : { additionalProperties: schemaOf(value) }),
   }),
   strict_object: ({ entries = {} }) => {
-    const { properties, required } = members(entries as unknown as Entries); // proof: see Part
+    const { properties, required } = members(entries as unknown as Entries); // proof: they came from such a schema
     return closed(properties, required);
   },
   optional: ({ wrapped }) => (wrapped === undefined ? {} : schemaOf(wrapped)),
@@ -123,5 +126,5 @@ function schemaOf(part: Part): JsonSchema {
 
 /** What a valibot schema takes, as JSON Schema (draft 7). Throws for what it cannot say. */
 export function fromValibot(schema: v.GenericSchema): JsonSchema {
-  return schemaOf(schema as unknown as Part); // proof: see Part
+  return schemaOf(schema);
 }

@@ -21,11 +21,16 @@ export function setNames(): readonly string[] {
 /** A set's render as its golden file has it. */
 export async function renderSet(helm: string, name: string): Promise<string> {
   const values = [path.join(valueSets, `${name}.yaml`)];
-  return yamlOf(objectsOf(await template(helm, { values, release: "tv", namespace: "monitoring" })));
+  return yamlOf(
+    objectsOf(await template(helm, { values, release: "tv", namespace: "monitoring" })),
+  );
 }
 
 /** What helm makes of an overlay's values. */
-export async function renderOverlay(helm: string, overlay: Overlay): Promise<ReturnType<typeof objectsOf>> {
+export async function renderOverlay(
+  helm: string,
+  overlay: Overlay,
+): Promise<ReturnType<typeof objectsOf>> {
   const values = [path.join(manifests, "overlays", overlay, "values.yaml")];
   return objectsOf(await template(helm, { values, ...release, args: ["--skip-tests"] }));
 }

@@ -16,14 +16,15 @@ export interface KubernetesObject {
     readonly annotations?: Readonly<Record<string, string>>;
   };
   readonly data?: Readonly<Record<string, string>>;
-  readonly rules?: readonly Record<string, unknown>[];
+  readonly rules?: readonly Readonly<Record<string, readonly string[]>>[];
   readonly spec?: Record<string, unknown>;
 }
 
 /** Where a program is: a variable, else the PATH. */
 const howToGet: Readonly<Record<string, string>> = {
   helm: "helm is not there: install helm 3.18 or newer, or helm 4 (https://helm.sh/docs/intro/install), or set HELM to its path",
-  kubectl: "kubectl is not there: install it (https://kubernetes.io/docs/tasks/tools), or set KUBECTL to its path",
+  kubectl:
+    "kubectl is not there: install it (https://kubernetes.io/docs/tasks/tools), or set KUBECTL to its path",
 };
 
 /** The programs that render the chart: helm, and a second one when HELM3 names it. */
@@ -41,7 +42,7 @@ export async function output(program: string, args: readonly string[]): Promise<
     const { code, stdout = "", stderr = "", message } = cause as ExecFileException; // proof: of execFile
     const name = /kubectl/.test(program) ? "kubectl" : "helm";
     if (code === "ENOENT") throw new Error(howToGet[name], { cause });
-    throw new Error(`${stdout}${stderr}` || message);
+    throw new Error(`${stdout}${stderr}` || message, { cause });
   }
 }
 
@@ -53,10 +54,17 @@ export interface Render {
   readonly args?: readonly string[];
 }
 
+/** What is rendered for without a cluster: helm's own default depends on how it was built. */
+export const kubeVersion = "1.30.0";
+
 /** What `helm template` makes of the chart. */
-export function template(helm: string, { values, release, namespace, args = [] }: Render): Promise<string> {
+export function template(
+  helm: string,
+  { values, release, namespace, args = [] }: Render,
+): Promise<string> {
   const files = values.flatMap((file) => ["--values", file]);
-  return output(helm, ["template", release, chart, "--namespace", namespace, ...files, ...args]);
+  const target = ["--namespace", namespace, "--kube-version", kubeVersion];
+  return output(helm, ["template", release, chart, ...target, ...files, ...args]);
 }
 
 /** Kind, namespace and name of an object in one word. */
@@ -71,12 +79,12 @@ export function objectsOf(text: string): KubernetesObject[] {
     if (document.errors.length > 0) throw document.errors[0];
     return document.toJS() as KubernetesObject | null; // proof: what helm and kubectl print
   });
-  return objects
-    .filter((object) => object !== null)
-    .sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+  return objects.filter((object) => object !== null).sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
 }
 
 /** Objects as one text that does not depend on the program which printed them. */
 export function yamlOf(objects: readonly unknown[]): string {
-  return objects.map((object) => `---\n${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`).join("");
+  return objects
+    .map((object) => `---\n${stringify(object, { lineWidth: 0, aliasDuplicateObjects: false })}`)
+    .join("");
 }

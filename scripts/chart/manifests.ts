@@ -13,7 +13,10 @@ function isMap(value: unknown): value is Record<string, unknown> {
 }
 
 /** What turns one map into another, as a merge patch. */
-function mergePatch(from: Record<string, unknown>, to: Record<string, unknown>): Record<string, unknown> {
+function mergePatch(
+  from: Record<string, unknown>,
+  to: Record<string, unknown>,
+): Record<string, unknown> {
   const patch: Record<string, unknown> = {};
   for (const key of new Set([...Object.keys(from), ...Object.keys(to)])) {
     const [a, b] = [from[key], to[key]];
@@ -58,7 +61,9 @@ function overlayFiles(
     {
       ...(patches.length > 0 ? { patches: [{ path: "patches.yaml" }] } : {}),
       // Without the file nothing is made: copy secrets.env.example, and fill it in.
-      secretGenerator: [{ name: "targetvpc-secrets", namespace: release.namespace, envs: ["secrets.env"] }],
+      secretGenerator: [
+        { name: "targetvpc-secrets", namespace: release.namespace, envs: ["secrets.env"] },
+      ],
       generatorOptions: { disableNameSuffixHash: true },
     },
   );

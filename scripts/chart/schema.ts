@@ -20,7 +20,9 @@ function emptySection(): Section {
 }
 
 function sectionSchema({ schema, sections }: Section): Record<string, JsonSchema> {
-  const inner = [...sections].map(([key, section]) => [key, closed(sectionSchema(section))] as const);
+  const inner = [...sections].map(
+    ([key, section]) => [key, closed(sectionSchema(section))] as const,
+  );
   return { ...schema, ...Object.fromEntries(inner) };
 }
 

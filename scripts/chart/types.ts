@@ -1,4 +1,3 @@
-import * as v from "valibot";
 import type { JsonSchema } from "../../src/config/formats.ts";
 import { leavesOf } from "../../src/config/settings.ts";
 import { channelPlugins } from "../../src/notify/index.ts";
@@ -27,17 +26,6 @@ function ref(type: string): JsonSchema {
   return { $ref: `#/definitions/${type}` };
 }
 
-/** TEMPORARY, until the settings table has them. */
-const announced: Readonly<Record<string, JsonSchema>> = {
-  "kubernetes.enabled": { enum: ["auto", true, false] },
-  "kubernetes.configmap": name,
-  "kubernetes.configmap_dir": text,
-  "kubernetes.secrets_dir": text,
-  "kubernetes.namespace": text,
-  "kubernetes.events": { type: "boolean" },
-  "kubernetes.node_condition": { type: "boolean" },
-};
-
 type Tree = Map<string, Tree | JsonSchema>;
 
 /** The settings in the shape of the config file; a secret may come from a file too. */
@@ -58,7 +46,6 @@ function configTree(): Tree {
     put(key, setting.format.schema);
     if (setting.secret) put(`${key}_file`, name);
   }
-  for (const [key, schema] of Object.entries(announced)) put(key, schema);
   put("alerts.rules", ref("rules"));
   put("alerts.channels", ref("channels"));
   return root;
@@ -91,13 +78,14 @@ function rule(): JsonSchema {
 
 /** The settings of one type of channel, each of `fromFile` also as a file. */
 function channelSettings({ type, settings, fromFile }: AnyChannelPlugin): JsonSchema {
-  const own = members(settings.entries as Record<string, v.GenericSchema>); // proof: no async schemas here
+  const own = members(settings.entries);
   const files = Object.fromEntries(fromFile.map((key) => [`${key}_file`, name]));
   const either = own.required
     .filter((key) => fromFile.includes(key))
     .map((key) => ({ anyOf: [{ required: [key] }, { required: [`${key}_file`] }] }));
   return {
     if: { properties: { type: { const: type } } },
+    // oxlint-disable-next-line unicorn/no-thenable -- the word of JSON Schema
     then: {
       ...closed(
         { ...members(common.entries).properties, type: text, ...own.properties, ...files },

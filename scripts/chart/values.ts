@@ -13,7 +13,9 @@ export interface DocumentedValue {
 function at(tree: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (node, key) =>
-      typeof node === "object" && node !== null ? (node as Record<string, unknown>)[key] : undefined,
+      typeof node === "object" && node !== null
+        ? (node as Record<string, unknown>)[key]
+        : undefined,
     tree,
   );
 }
@@ -35,7 +37,10 @@ export function documentedValues(text: string): DocumentedValue[] {
     type = /^\s*# @type (\w+)$/.exec(line)?.[1] ?? type;
     const [, spaces = "", key = ""] = /^(\s*)([\w-]+):/.exec(line) ?? [];
     if (key === "") continue;
-    above = [...above.filter(({ indent }) => indent < spaces.length), { indent: spaces.length, key }];
+    above = [
+      ...above.filter(({ indent }) => indent < spaces.length),
+      { indent: spaces.length, key },
+    ];
     const path = above.map(({ key }) => key);
     if (doc !== null) found.push({ key: path.join("."), default: at(tree, path), doc, type });
     doc = type = null;

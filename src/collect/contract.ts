@@ -16,9 +16,9 @@ export interface Host {
   readonly roots: HostRoots;
   /**
    * The text of a file below `proc`, read at once (a synchronous read of /proc is cheaper than a hop through the
-   * thread pool and cannot hang). Throws PROC_UNREADABLE naming the file.
+   * thread pool and cannot hang); only its beginning when `maxBytes` is given. Throws PROC_UNREADABLE naming the file.
    */
-  readProc(path: string): string;
+  readProc(path: string, maxBytes?: number): string;
   /** Every real mount with its sizes; one look is shared by all who ask within the same second. */
   filesystems(): Promise<readonly Filesystem[]>;
 }

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import { statfs as statfsOfSystem } from "node:fs/promises";
 import path from "node:path";
 import { AgentError, errorText } from "../core/errors.ts";
@@ -43,6 +43,16 @@ function readMounts(host: Pick<Host, "readProc" | "roots">): readonly Mount[] {
   return parseMountInfo(text);
 }
 
+function readBeginning(file: string, maxBytes: number): string {
+  const descriptor = openSync(file, "r");
+  try {
+    const bytes = Buffer.alloc(maxBytes);
+    return bytes.toString("utf8", 0, readSync(descriptor, bytes));
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 /** Reads the host below its roots; nothing is read before somebody asks. */
 export function createHost({
   roots,
@@ -50,10 +60,10 @@ export function createHost({
   statfs,
   lanes = statfs === undefined ? createSystemLanes(clock) : createStatfsLanes(clock, statfs),
 }: HostDeps): LocalHost {
-  const readProc = (file: string): string => {
+  const readProc = (file: string, maxBytes?: number): string => {
     const full = path.join(roots.proc, file);
     try {
-      return readFileSync(full, "utf8");
+      return maxBytes === undefined ? readFileSync(full, "utf8") : readBeginning(full, maxBytes);
     } catch (cause) {
       throw new AgentError("PROC_UNREADABLE", `cannot read ${full}: ${errorText(cause)}`, {
         cause,

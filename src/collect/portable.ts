@@ -182,7 +182,10 @@ const portableDisk = like<readonly Filesystem[]>(disk, {
   families: (now) => disk.families(now).filter(({ name }) => knownDiskFamilies.has(name)),
 });
 
-/** Collectors for hosts without a readable /proc. There is none for inodes: the library does not count them. */
+/**
+ * Collectors for hosts without a readable /proc. There is none for inodes, which the library does not count, and none
+ * for the network: which interfaces are worth a series is known by the names that Linux and its tools give.
+ */
 export const portableCollectors: readonly AnyCollector[] = [
   portableCpu,
   portableMemory,

@@ -95,7 +95,7 @@ function breachText(incident: Incident, biggest: ProcessUse | undefined): string
   const what = seriesKey(subject.index, subject.labels);
   const limit = operator === null ? "" : ` (${operator} ${amount(threshold, unit)})`;
   const said = message === null ? "" : `: ${message}`;
-  const owner = biggest?.owner == null ? "" : ` of ${biggest.owner}`;
+  const owner = (biggest?.owner ?? null) === null ? "" : ` of ${biggest?.owner}`;
   const cause = biggest === undefined ? "" : `, biggest process ${biggest.name}${owner}`;
   return `${level}: ${what} is ${amount(value, unit)}${limit}, rule ${rule}${cause}${said}`;
 }

@@ -91,7 +91,15 @@ const chinese: Words = {
   title: (what, value, node) => `${node} ${what} ${value}`,
   testTitle: (node) => `来自 ${node} 的测试消息`,
   testText: "这是一条通道测试消息，没有任何异常。",
-  indexes: { cpu: "CPU", memory: "内存", disk: "磁盘", swap: "交换空间" },
+  indexes: {
+    cpu: "CPU",
+    memory: "内存",
+    disk: "磁盘",
+    swap: "交换空间",
+    net_receive: "网络接收",
+    net_transmit: "网络发送",
+    net_errors: "网络错误",
+  },
   labels: {
     node: "节点",
     rule: "规则",

@@ -146,7 +146,10 @@ describe("the watched ConfigMap", () => {
     });
     assert.equal((await release.rule("cpu-high"))?.levels["warning"], 55);
     const { spec } = await getJson<{ spec: { automountServiceAccountToken: boolean } }>(
-      ...["-n", namespace, "pod", (await release.pod()).metadata.name],
+      "-n",
+      namespace,
+      "pod",
+      (await release.pod()).metadata.name,
     );
     assert.equal(spec.automountServiceAccountToken, false);
     await release.setPolicy(policy(56));

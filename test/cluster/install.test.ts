@@ -134,8 +134,14 @@ describe("an installation from nothing", () => {
   it("answers doctor in the pod: everything works", async () => {
     const { metadata } = await release.pod();
     const said = await kubectl(
-      ...["-n", namespace, "exec", metadata.name, "--"],
-      ...["node", "dist/targetvpc.mjs", "doctor"],
+      "-n",
+      namespace,
+      "exec",
+      metadata.name,
+      "--",
+      "node",
+      "dist/targetvpc.mjs",
+      "doctor",
     );
     console.log(said.replaceAll(/^/gm, "        "));
     assert.match(said, /kubernetes/);

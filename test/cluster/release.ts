@@ -52,7 +52,9 @@ export class Release {
   }
 
   async upgrade(values: Record<string, unknown> = {}, chartDir = chart): Promise<void> {
-    await this.#helm("upgrade", values, chartDir, []);
+    // Helm 4 applies on the server's side and does not take back what somebody changed by kubectl, unless it is told to.
+    const isThree = (await helm("version", "--short")).startsWith("v3");
+    await this.#helm("upgrade", values, chartDir, isThree ? [] : ["--force-conflicts"]);
   }
 
   async uninstall(): Promise<void> {
@@ -71,8 +73,17 @@ export class Release {
     await writeFile(file, JSON.stringify({ image: Release.imageValues(), ...values }));
     try {
       await helm(
-        ...[verb, this.name, chartDir, "-n", this.namespace, "-f", file],
-        ...["--wait", "--timeout", "120s", ...more],
+        verb,
+        this.name,
+        chartDir,
+        "-n",
+        this.namespace,
+        "-f",
+        file,
+        "--wait",
+        "--timeout",
+        "120s",
+        ...more,
       );
     } finally {
       await rm(dir, { recursive: true });
@@ -86,7 +97,11 @@ export class Release {
   /** The agent's pod that runs; the cluster under test may have one node only. */
   async pod(): Promise<Pod> {
     const { items } = await getJson<{ items: Pod[] }>(
-      ...["-n", this.namespace, "pods", "-l", this.selector],
+      "-n",
+      this.namespace,
+      "pods",
+      "-l",
+      this.selector,
     );
     const found = items.find(
       ({ metadata, status }) =>

@@ -47,7 +47,15 @@ describe("every collector", () => {
     const indexes = collectors.flatMap((collector) => collector.indexes.map(({ name }) => name));
     assert.equal(new Set(collectorNames).size, collectorNames.length);
     assert.equal(new Set(indexes).size, indexes.length);
-    assert.deepEqual(collectorNames, ["cpu", "memory", "disk", "load", "swap", "inodes"]);
+    assert.deepEqual(collectorNames, [
+      "cpu",
+      "memory",
+      "disk",
+      "load",
+      "swap",
+      "inodes",
+      "network",
+    ]);
   });
 
   for (const collector of collectors)

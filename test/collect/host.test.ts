@@ -38,6 +38,13 @@ describe("host", () => {
     );
   });
 
+  it("reads only the beginning of a file when that is enough", async () => {
+    await write("stat", "cpu 1 2 3\n");
+    assert.equal(host("/").readProc("stat", 5), "cpu 1");
+    assert.equal(host("/").readProc("stat", 4_096), "cpu 1 2 3\n");
+    assert.throws(() => host("/").readProc("none", 5), unreadable(/cannot read .*none: ENOENT/));
+  });
+
   it("asks for sizes below its root and names mounts as the host does", async () => {
     await mkdir(path.join(proc, "1"));
     await write(

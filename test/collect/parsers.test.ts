@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { parseLoadAverages } from "../../src/collect/proc/loadavg.ts";
 import { parseMemInfo } from "../../src/collect/proc/meminfo.ts";
 import { parseMountInfo } from "../../src/collect/proc/mountinfo.ts";
+import { type DirectionCounters, parseNetDev } from "../../src/collect/proc/netdev.ts";
 import {
   parseAddresses6,
   parseLocalAddresses4,
@@ -146,12 +147,96 @@ describe("/proc/<pid>/mountinfo", () => {
   });
 });
 
+describe("/proc/net/dev", () => {
+  const headings = "Inter-|   Receive |  Transmit\n face |bytes    packets |bytes    packets\n";
+  const direction = (first: number): object => ({
+    bytes: first,
+    packets: first + 1,
+    errs: first + 2,
+    drop: first + 3,
+  });
+
+  it("gives bytes, packets, errors and drops of both directions", () => {
+    const text = `${headings}  eth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n`;
+    assert.deepEqual(parseNetDev(text), [
+      { name: "eth0", receive: direction(1), transmit: direction(9) },
+    ]);
+    assert.deepEqual(parseNetDev(headings), []);
+  });
+
+  it("reads numbers that touch the colon, and names with colons in them", () => {
+    const rest = "2 3 4 5 6 7 8 9 10 11 12 13 14 15 16";
+    const text = `${headings}  eth0:12345678 ${rest}\neth0:1:12345678 ${rest}\n`;
+    assert.deepEqual(
+      parseNetDev(text).map(({ name, receive }) => [name, receive.bytes]),
+      [
+        ["eth0", 12_345_678],
+        ["eth0:1", 12_345_678],
+      ],
+    );
+  });
+
+  it("gives back whatever a kernel prints, old or new", () => {
+    const name = fc.stringMatching(/^[!-.0-~]{1,15}$/);
+    const counters = fc.array(fc.nat({ max: Number.MAX_SAFE_INTEGER }), {
+      minLength: 16,
+      maxLength: 16,
+    });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(name, counters)), fc.boolean(), (rows, isOld) => {
+        const lines = rows.map(([one, [bytes, ...others]]) => {
+          const start = isOld ? String(bytes).padStart(8) : ` ${String(bytes).padStart(7)}`;
+          return `${one.padStart(6)}:${start} ${others.map((n) => String(n).padStart(7)).join(" ")}\n`;
+        });
+        const numbers = ({ bytes, packets, errs, drop }: DirectionCounters): number[] => [
+          bytes,
+          packets,
+          errs,
+          drop,
+        ];
+        assert.deepEqual(
+          parseNetDev(headings + lines.join("")).map((one) => [
+            one.name,
+            [...numbers(one.receive), ...numbers(one.transmit)],
+          ]),
+          rows.map(([one, all]) => [one, [...all.slice(0, 4), ...all.slice(8, 12)]]),
+        );
+      }),
+    );
+  });
+
+  it("passes over interfaces that nobody wants, unread", () => {
+    const text = `${headings}veth1: what\neth0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n`;
+    const wanted = (name: string): boolean => name === "eth0";
+    assert.deepEqual(
+      parseNetDev(text, wanted).map(({ name }) => name),
+      ["eth0"],
+    );
+  });
+
+  it("refuses a garbled line and a file without headings", () => {
+    for (const [text, expected] of [
+      ["", /two lines of headings/],
+      ["eth0: 1 2 3\n", /two lines of headings/],
+      [`${headings}eth0 1 2 3\n`, /a line "name: numbers"/],
+      [`${headings}eth0: 1 2 3\n`, /sixteen numbers/],
+      [`${headings}eth0: 1 2 x 4 5 6 7 8 9 10 11 12 13 14 15 16\n`, /a number/],
+      [`${headings}eth0: 1 -2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n`, /a number/],
+    ] as const)
+      assert.throws(
+        () => parseNetDev(text),
+        unreadable(new RegExp(`^net/dev: expected ${expected.source}`)),
+      );
+  });
+});
+
 describe("any parser of /proc", () => {
   const parsers = {
     parseStat,
     parseMemInfo,
     parseLoadAverages,
     parseMountInfo,
+    parseNetDev,
     parseRoutes4,
     parseLocalAddresses4,
     parseRoutes6,
@@ -171,6 +256,8 @@ describe("any parser of /proc", () => {
     "::",
     "0:1",
     "ext4",
+    "eth0:",
+    "Inter-|\n|bytes\n",
     "00000000",
     "\t",
     "\n",

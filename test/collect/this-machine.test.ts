@@ -1,13 +1,15 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { systemClock } from "../../src/base/clock.ts";
 import type { Host } from "../../src/collect/contract.ts";
 import { createHost } from "../../src/collect/host.ts";
 import { collectors } from "../../src/collect/index.ts";
 import { portableCollectors } from "../../src/collect/portable.ts";
-import { createCollection } from "../../src/collect/runner.ts";
+import { type Collection, createCollection } from "../../src/collect/runner.ts";
 import type { AnyCollector } from "../../src/collect/contract.ts";
 import { chooseSource } from "../../src/collect/portable.ts";
+import type { Row } from "../../src/core/series.ts";
 import { createTestLog } from "./support.ts";
 
 /** Files of other programs change between two looks; on a disk of a few GB this is far more than they do. */
@@ -117,6 +119,97 @@ describe("this machine", () => {
   });
 });
 
+/** What the kernel counted of an interface so far, by the names of the families. */
+function sysCounters(device: string): ReadonlyMap<string, number> {
+  const read = (name: string): number =>
+    Number(readFileSync(`/sys/class/net/${device}/statistics/${name}`, "utf8"));
+  return new Map(
+    (["receive", "transmit"] as const).flatMap((direction): [string, number][] => {
+      const prefix = direction === "receive" ? "rx" : "tx";
+      // /proc/net/dev shows what the card itself missed among the drops.
+      const missed = prefix === "rx" ? read("rx_missed_errors") : 0;
+      const name = (counter: string): string => `node_network_${direction}_${counter}_total`;
+      return [
+        [name("bytes"), read(`${prefix}_bytes`)],
+        [name("packets"), read(`${prefix}_packets`)],
+        [name("errs"), read(`${prefix}_errors`)],
+        [name("drop"), read(`${prefix}_dropped`) + missed],
+      ];
+    }),
+  );
+}
+
+interface Counted {
+  readonly atMs: number;
+  readonly counters: ReadonlyMap<string, ReadonlyMap<string, number>>;
+}
+
+function countAll(devices: readonly string[]): Counted {
+  const counters = new Map(devices.map((device) => [device, sysCounters(device)]));
+  return { atMs: performance.now(), counters };
+}
+
+describe("interfaces of this machine", () => {
+  const networkOnly = collectors.filter(({ name }) => name === "network");
+  const watched = async (collection: Collection): Promise<string[]> =>
+    (await collection.families())[0]?.samples.map(({ labels }) => labels["device"] ?? "") ?? [];
+  const collection = (): Collection =>
+    createCollection({
+      host: thisMachine().host,
+      collectors: networkOnly,
+      clock: systemClock,
+      log: createTestLog(),
+    });
+
+  it("have the counters that /sys shows, the one with the default route among them", async () => {
+    const one = collection();
+    const devices = await watched(one);
+    const routes = readFileSync("/proc/self/net/route", "utf8");
+    const way = /^(\S+)\t00000000\t\S+\t0003\t/m.exec(routes)?.[1];
+    if (way !== undefined) assert.ok(devices.includes(way), way);
+    const before = countAll(devices);
+    const families = await one.families();
+    const after = countAll(devices);
+    assert.equal(families.length, 8);
+    for (const { name, samples } of families)
+      for (const { labels, value } of samples) {
+        const device = labels["device"] ?? "";
+        const least = before.counters.get(device)?.get(name) ?? Number.NaN;
+        const most = after.counters.get(device)?.get(name) ?? Number.NaN;
+        assert.ok(value >= least && value <= most, `${name} ${device}: ${value}`);
+      }
+  });
+
+  it("have the rates that /sys shows around both looks", async () => {
+    const one = collection();
+    const devices = await watched(one);
+    const looks: Counted[] = [];
+    const look = async (): Promise<Row> => {
+      looks.push(countAll(devices));
+      const row = await one.collect(0);
+      looks.push(countAll(devices));
+      return row;
+    };
+    await look();
+    work(300);
+    const { values } = await look();
+    const [before0, after0, before1, after1] = looks;
+    assert.ok(before0 && after0 && before1 && after1);
+    const count = (at: Counted, device: string, name: string): number =>
+      at.counters.get(device)?.get(name) ?? Number.NaN;
+    const shortestSeconds = (before1.atMs - after0.atMs) / 1_000;
+    const longestSeconds = (after1.atMs - before0.atMs) / 1_000;
+    for (const device of devices)
+      for (const direction of ["receive", "transmit"]) {
+        const name = `node_network_${direction}_bytes_total`;
+        const least = (count(before1, device, name) - count(after0, device, name)) / longestSeconds;
+        const most = (count(after1, device, name) - count(before0, device, name)) / shortestSeconds;
+        const value = values.get(`net_${direction}{interface="${device}"}`) ?? Number.NaN;
+        assert.ok(value >= least - 1 && value <= most + 1, `${device}: ${value}`);
+      }
+  });
+});
+
 describe("portable collectors on this machine", () => {
   it("give what the ones over /proc give", async () => {
     const { values: portable, stats } = await measure([...portableCollectors, ...rereading()]);
@@ -139,7 +232,7 @@ describe("portable collectors on this machine", () => {
 
   it("have no index of what the library does not know", async () => {
     const { values } = await measure(portableCollectors);
-    for (const unknown of ["inodes", "cpu_iowait", "cpu_steal"])
+    for (const unknown of ["inodes", "cpu_iowait", "cpu_steal", "net_receive"])
       assert.equal(values.has(unknown), false);
   });
 

@@ -1,14 +1,17 @@
 {{/*
-The agent's variables. A variable wins over the config file, so the chart's own stand back where the file has the key.
+The agent's variables. A variable wins over the config file, so the chart's own stand back where `config` has the key,
+and where `extraEnv` has the variable.
 */}}
 {{- define "targetvpc.env" -}}
+{{- $given := list -}}
+{{- range .Values.extraEnv }}{{ $given = append $given .name }}{{ end -}}
 {{- range list
   (list "node" "name" "NODE_NAME" "spec.nodeName")
   (list "node" "ip" "NODE_IP" "status.hostIP")
   (list "kubernetes" "pod_name" "POD_NAME" "metadata.name")
   (list "kubernetes" "pod_namespace" "POD_NAMESPACE" "metadata.namespace")
   (list "kubernetes" "pod_uid" "POD_UID" "metadata.uid") }}
-{{- if not (include "targetvpc.setting" (list $ (index . 0) (index . 1) "")) }}
+{{- if not (or (has (index . 2) $given) (include "targetvpc.setting" (list $ (index . 0) (index . 1) ""))) }}
 - name: {{ index . 2 }}
   valueFrom:
     fieldRef:
@@ -25,7 +28,7 @@ The agent's variables. A variable wins over the config file, so the chart's own 
   (list "kubernetes" "configmap" "KUBERNETES_CONFIGMAP" (include "targetvpc.fullname" .))
   (list "kubernetes" "configmap_dir" "KUBERNETES_CONFIGMAP_DIR" "/etc/targetvpc/policy")
   (list "kubernetes" "secrets_dir" "KUBERNETES_SECRETS_DIR" "/etc/targetvpc/channels") }}
-{{- if not (include "targetvpc.setting" (list $ (index . 0) (index . 1) "")) }}
+{{- if not (or (has (index . 2) $given) (include "targetvpc.setting" (list $ (index . 0) (index . 1) ""))) }}
 - name: {{ index . 2 }}
   value: {{ index . 3 }}
 {{- end }}
@@ -100,7 +103,7 @@ The agent's variables. A variable wins over the config file, so the chart's own 
     name: {{ include "targetvpc.fullname" . }}-config
 - name: policy
   configMap:
-    name: {{ include "targetvpc.fullname" . }}
+    name: {{ include "targetvpc.watched" . }}
     optional: true
 - name: channels
   projected:

@@ -68,6 +68,11 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- if kindIs "invalid" $value }}{{ index . 3 }}{{ else }}{{ $value }}{{ end -}}
 {{- end }}
 
+{{/* The ConfigMap that the agents watch: the chart's, unless the config file says another. */}}
+{{- define "targetvpc.watched" -}}
+{{- include "targetvpc.setting" (list . "kubernetes" "configmap" (include "targetvpc.fullname" .)) -}}
+{{- end }}
+
 {{/* "true" where the agent may talk to the API server. */}}
 {{- define "targetvpc.usesApi" -}}
 {{- if ne (include "targetvpc.setting" (list . "kubernetes" "enabled" "auto")) "false" }}true{{ end -}}

@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { generated } from "../../scripts/chart.ts";
+import { valueSets } from "../../scripts/chart/golden.ts";
+import { helms, objectsOf, template, type KubernetesObject } from "../../scripts/chart/helm.ts";
+import { Planter } from "./broken.ts";
+import { podSpec, the } from "./support.ts";
+
+/** What people write, and the word that the refusal must hold. */
+const slips: readonly (readonly [string, RegExp])[] = [
+  ["imag.tag=1", /'imag'/],
+  ["image.pullPolciy=Always", /'pullPolciy'/],
+  ["image.pullPolicy=Sometimes", /pullPolicy/],
+  ["resources.limit.memory=1Gi", /'limit'/],
+  ["redis.persistance.enabled=true", /'persistance'/],
+  ["config.redis.hots=x", /'hots'/],
+  ["config.metrics.colection_interval=5", /'colection_interval'/],
+  ["config.metrics.collectors.cpuu=true", /'cpuu'/],
+  ["config.metrics.collection_interval=fast", /config.collection_interval|collection_interval/],
+  ["config.server.port=99999", /port/],
+  ["config.admin.base_url=admin.example.com", /base_url/],
+  ["rules[0].index=cpu,rules[0].treshold=80", /'treshold'/],
+  ["rules[0].index=cpu", /threshold/],
+  ["rules[0].index=cpu,rules[0].threshold=80,rules[0].for=soon", /for/],
+  ["rules[0].index=cpu,rules[0].threshold=80,rules[0].nodes.matchLabel.a=b", /'matchLabel'/],
+  ["rules[0].index=cpu,rules[0].levels.warn=80", /'warn'/],
+  ["channels[0].type=fieshu", /type/],
+  ["channels[0].type=feishu,channels[0].webhok_url=https://x", /'webhok_url'/],
+  ["channels[0].type=feishu", /webhook_url/],
+  [
+    "channels[0].type=dingtalk,channels[0].webhook_url=https://x,channels[0].mention.al=true",
+    /'al'/,
+  ],
+  ["secrets.key.serverToken=x", /'key'/],
+  ["admissionPolicy.enabled=maybe", /admissionPolicy/],
+  ["tolerations[0].efect=NoSchedule", /'efect'/],
+  ["podMonitor.intervall=10s", /'intervall'/],
+];
+
+/** Values that do not go together, and what is said of them. */
+const clashes: readonly (readonly [string, RegExp])[] = [
+  ["config.redis.password=x", /secrets\.redisPassword/],
+  ["config.server.token=x", /secrets\.serverToken/],
+  ["config.admin.token=x", /secrets\.adminToken/],
+  ["redis.enabled=false", /say where Redis is/],
+  ["config.redis.host=redis.example.com", /set redis\.enabled to false/],
+  ["secrets.existingSecret=x", /name its keys in secrets\.keys/],
+  ["secrets.existingSecret=x,secrets.keys.serverToken=t", /secrets\.keys\.redisPassword/],
+  [
+    "secrets.existingSecret=x,secrets.keys.redisPassword=r,secrets.serverToken=t",
+    /secrets\.serverToken stands beside/,
+  ],
+  ["secrets.keys.serverToken=t", /existingSecret, which is not set/],
+  [
+    "channels[0].type=feishu,channels[0].webhook_url=https://a,channels[1].type=feishu,channels[1].webhook_url=https://b",
+    /channels\[1\]: the name "feishu" is taken/,
+  ],
+  [
+    "channels[0].type=feishu,channels[0].webhook_url=https://a,channels[0].webhook_url_file=/b",
+    /webhook_url_file stands beside webhook_url/,
+  ],
+  [
+    "config.alerts.channels[0].type=feishu,config.alerts.channels[0].webhook_url=https://a",
+    /config\.alerts\.channels\[0\]\.webhook_url would be readable/,
+  ],
+];
+
+const defaults = path.join(valueSets, "default.yaml");
+
+for (const helm of helms())
+  describe(`values, checked by ${helm}`, () => {
+    const render = (set: string): Promise<string> =>
+      template(helm, { values: [], release: "tv", namespace: "monitoring", args: ["--set", set] });
+    let dir: string;
+    before(async () => {
+      dir = await mkdtemp(path.join(os.tmpdir(), "values-"));
+    });
+    after(() => rm(dir, { recursive: true }));
+
+    it("refuses an unknown key and a wrong type at every place there is, each by its name", async () => {
+      const schema = JSON.parse(generated()["values.schema.json"] ?? "") as Record<string, unknown>;
+      const { global: _global, ...properties } = schema["properties"] as Record<string, unknown>;
+      const planter = new Planter(schema);
+      const values = planter.broken({ ...schema, properties }, "");
+      const file = path.join(dir, "broken.json");
+      await writeFile(file, JSON.stringify(values));
+      const said = await template(helm, { values: [file], release: "tv", namespace: "x" }).then(
+        () => "nothing",
+        (cause: unknown) => String(cause),
+      );
+      assert.ok(planter.planted.length > 250, `${planter.planted.length} places`);
+      const missed = planter.planted.filter(({ at, unknownKey }) =>
+        unknownKey === null ? !said.includes(`'${at}'`) : !said.includes(`'${unknownKey}'`),
+      );
+      assert.deepEqual(missed, []);
+    });
+
+    for (const [set, word] of slips) it(`refuses ${set}`, () => assert.rejects(render(set), word));
+
+    for (const [set, word] of clashes)
+      it(`says what to do about ${set}`, () => assert.rejects(render(set), word));
+
+    it("takes whatever is set in free maps, as text", async () => {
+      const sets =
+        "nodeSelector.pool=gpu,nodeSelector.fast=true,podAnnotations.a\\.b/c=1,podLabels.on=true,serviceAccount.annotations.role=7";
+      const args = ["--set", sets];
+      const objects = objectsOf(
+        await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
+      );
+      const daemonset = the(objects, "DaemonSet/n/tv-targetvpc");
+      assert.deepEqual(podSpec(daemonset)?.["nodeSelector"], {
+        "kubernetes.io/os": "linux",
+        fast: "true",
+        pool: "gpu",
+      });
+      const pods = daemonset.spec?.["template"];
+      const { metadata } = pods as { metadata: KubernetesObject["metadata"] };
+      assert.deepEqual(metadata.annotations, {
+        "kubectl.kubernetes.io/default-container": "agent",
+        "a.b/c": "1",
+      });
+      assert.equal(metadata.labels?.["on"], "true");
+      assert.deepEqual(the(objects, "ServiceAccount/n/tv-targetvpc").metadata.annotations, {
+        role: "7",
+      });
+    });
+
+    it("lets extraEnv and config replace the chart's own variables", async () => {
+      const sets =
+        "extraEnv[0].name=NODE_NAME,extraEnv[0].value=a,config.node.ip=10.0.0.2,config.kubernetes.configmap=other";
+      const args = ["--set", sets];
+      const objects = objectsOf(
+        await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
+      );
+      const [agent] = podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.containers ?? [];
+      const replaced = ["NODE_NAME", "NODE_IP", "KUBERNETES_CONFIGMAP"];
+      assert.deepEqual(
+        agent?.env?.filter(({ name }) => replaced.includes(name)),
+        [{ name: "NODE_NAME", value: "a" }],
+      );
+      const rules = the(objects, "Role/n/tv-targetvpc").rules ?? [];
+      assert.deepEqual(rules[0]?.["resourceNames"], ["other"]);
+    });
+
+    it("asks for no admission policy where the API server has none, unless told", async () => {
+      const policies = async (args: readonly string[]): Promise<number> => {
+        const text = await template(helm, {
+          values: [defaults],
+          release: "tv",
+          namespace: "n",
+          args,
+        });
+        return objectsOf(text).filter(({ kind }) => kind.startsWith("ValidatingAdmissionPolicy"))
+          .length;
+      };
+      const there = ["--api-versions", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"];
+      assert.equal(await policies([]), 0);
+      assert.equal(await policies(there), 2);
+      assert.equal(await policies([...there, "--set", "admissionPolicy.enabled=false"]), 0);
+      assert.equal(await policies(["--set", "admissionPolicy.enabled=true"]), 2);
+    });
+
+    for (const [release, name] of [
+      ["prod", "prod-targetvpc"],
+      ["targetvpc", "targetvpc"],
+      ["my-targetvpc-2", "my-targetvpc-2"],
+      ["a".repeat(53), "a".repeat(46)],
+    ] as const)
+      it(`calls the release ${release} ${name}`, async () => {
+        const objects = objectsOf(
+          await template(helm, { values: [defaults], release, namespace: "n" }),
+        );
+        the(objects, `DaemonSet/n/${name}`);
+        for (const { metadata } of objects) {
+          const longest = Math.max(
+            ...Object.values(metadata.labels ?? {}).map((text) => text.length),
+          );
+          assert.ok(metadata.name.length <= 63 && longest <= 63, metadata.name);
+        }
+      });
+
+    it("generates a password and a token, other ones each time", async () => {
+      const secret = async (): Promise<Record<string, string>> => {
+        const text = await template(helm, { values: [], release: "tv", namespace: "n" });
+        return { ...the(objectsOf(text), "Secret/n/tv-targetvpc").data };
+      };
+      const [one, two] = [await secret(), await secret()];
+      for (const key of ["redis-password", "server-token"]) {
+        assert.equal(Buffer.from(one[key] ?? "", "base64").length, 32);
+        assert.notEqual(one[key], two[key]);
+      }
+    });
+  });
