@@ -4,6 +4,7 @@ import { valuesText } from "./chart.ts";
 import { documentedValues } from "./chart/values.ts";
 import { collectors } from "../src/collect/index.ts";
 import { leavesOf } from "../src/config/settings.ts";
+import { checks } from "../src/doctor/index.ts";
 import { channelPlugins } from "../src/notify/index.ts";
 import { ownMetrics, type MeasuredParts } from "../src/own-metrics.ts";
 import { table as settings } from "../src/settings.ts";
@@ -94,6 +95,11 @@ export const tables: Readonly<Record<string, () => string>> = {
       ["backend", ""],
       backends.map(({ name, doc }) => [code(name), doc]),
     ),
+  checks: () =>
+    table(
+      ["check", "what it looks at", "what is lost without it"],
+      checks.map(({ name, doc, costs }) => [code(name), doc, costs]),
+    ),
   metrics: () =>
     table(
       ["metric", "labels", ""],
@@ -125,6 +131,7 @@ export const documents = [
   "docs/configuration.md",
   "docs/metrics.md",
   "docs/channels.md",
+  "docs/doctor.md",
   "charts/targetvpc/README.md",
 ];
 

@@ -2,6 +2,7 @@ import type { Clock, Log } from "./core/ports.ts";
 import { nodeId, type NodeIdentity } from "./core/node.ts";
 import type { AlertMessage } from "./core/delivery.ts";
 import { createRecordsChannel } from "./admin/records.ts";
+import type { AdminSettings } from "./admin/request.ts";
 import { createAdminSync, type AdminSync } from "./admin/sync.ts";
 import type { HttpClient } from "./base/http.ts";
 import type { Config } from "./config/settings.ts";
@@ -29,23 +30,23 @@ export const recordsTarget = "admin-records";
 /** Receipts of one incident that its record names. */
 const recordedDeliveries = 100;
 
+/** The `admin` part of the configuration, as its parts take it; null: there is no admin server. */
+export function adminSettings(admin: Config["admin"]): AdminSettings | null {
+  if (admin.base_url === null) return null;
+  return {
+    baseUrl: admin.base_url,
+    configEndpoint: admin.config_endpoint,
+    alertEndpoint: admin.alert_endpoint,
+    token: admin.token,
+    syncIntervalMs: admin.sync_interval * 1_000,
+  };
+}
+
 /** Rules and channels from the admin server, and alert records to it; null: there is none. */
 export function createAdminLink(deps: AdminLinkDeps): AdminSync | null {
   const { config, http, clock, log, random, storage, notifier, inForce } = deps;
-  const {
-    base_url: baseUrl,
-    config_endpoint: configEndpoint,
-    alert_endpoint: alertEndpoint,
-    token,
-  } = config.admin;
-  if (baseUrl === null) return null;
-  const settings = {
-    baseUrl,
-    configEndpoint,
-    alertEndpoint,
-    token,
-    syncIntervalMs: config.admin.sync_interval * 1_000,
-  };
+  const settings = adminSettings(config.admin);
+  if (settings === null) return null;
   const { backend, local } = storage;
   const node = (): NodeIdentity => deps.node;
   const id = nodeId(deps.node);

@@ -23,9 +23,12 @@ Commands:
   serve               run the agent (the default)
   check-config FILE   check a config file with the environment, and print what would be in force
   test-channel NAME   send a test message through a channel of the config file
+  doctor              say what of the agent's surroundings works, what the rest costs and how to mend it
 
 Options:
   --config FILE       config file (JSON with comments, or YAML); also TARGETVPC_CONFIG; default config/default.json
+  --json              doctor: print a list instead of lines
+  --send              doctor: send a test message through every channel
   --version           print the version
   --help              print this text
 
@@ -39,13 +42,15 @@ const stopDeadlineMs = 5_000;
 /** Node's default of four threads is shared by DNS, files, compression and sizes of filesystems, of which four may hang. */
 const threadPoolSize = "8";
 
-const commands = ["serve", "check-config", "test-channel"] as const;
+const commands = ["serve", "check-config", "test-channel", "doctor"] as const;
 type Command = (typeof commands)[number];
 
 interface Use {
   readonly command: Command;
   readonly operand: string | null;
   readonly config: string | null;
+  readonly json: boolean;
+  readonly send: boolean;
 }
 
 function print(text: string): void {
@@ -83,14 +88,18 @@ function answered({
   return help === true || asked === true;
 }
 
-const operandNames = { "check-config": "FILE", "test-channel": "NAME" } as const;
+const operandNames: Readonly<Partial<Record<Command, string>>> = {
+  "check-config": "FILE",
+  "test-channel": "NAME",
+};
 
 function readOperand(command: Command, operands: readonly string[]): string | null {
-  const wanted = command === "serve" ? 0 : 1;
-  if (operands.length > wanted) throw misuse(`too many arguments: ${operands.join(" ")}`);
-  if (command !== "serve" && operands.length < wanted)
-    throw misuse(`${command}: ${operandNames[command]} is missing`);
-  return operands[0] ?? null;
+  const wanted = operandNames[command];
+  const [operand = null, ...more] = operands;
+  if (more.length > 0 || (wanted === undefined && operand !== null))
+    throw misuse(`too many arguments: ${operands.join(" ")}`);
+  if (wanted !== undefined && operand === null) throw misuse(`${command}: ${wanted} is missing`);
+  return operand;
 }
 
 /** Reads the command line; null when it only asked for help or the version, which is printed. */
@@ -100,7 +109,9 @@ function readUse(args: readonly string[], env: Env): Use | null {
   const [word = "serve", ...operands] = positionals;
   const command = readCommand(word);
   const config = values.config ?? env["TARGETVPC_CONFIG"] ?? null;
-  return { command, operand: readOperand(command, operands), config };
+  const { json = false, send = false } = values;
+  if (command !== "doctor" && (json || send)) throw misuse("--json and --send are for doctor only");
+  return { command, operand: readOperand(command, operands), config, json, send };
 }
 
 function parse(args: readonly string[]) {
@@ -110,6 +121,8 @@ function parse(args: readonly string[]) {
       allowPositionals: true,
       options: {
         config: { type: "string" },
+        json: { type: "boolean" },
+        send: { type: "boolean" },
         help: { type: "boolean", short: "h" },
         version: { type: "boolean", short: "V" },
       },
@@ -190,6 +203,17 @@ async function testChannel(settings: Settings, env: Env, name: string): Promise<
   return outcome.outcome === "sent" ? 0 : failed;
 }
 
+/** Loaded only now: the agent itself has no use for it. */
+async function doctor(settings: Settings, { json, send }: Use, env: Env): Promise<never> {
+  const { diagnose } = await import("./doctor/command.ts");
+  const colour = process.stdout.isTTY;
+  const stateDir = stateDirectory(settings.config.storage.dir, env, os.homedir());
+  const deps = { settings, clock: systemClock, stateDir, json, send, colour };
+  const { text, fine, stuckCalls } = await diagnose(deps);
+  print(text);
+  return exitNow(fine ? 0 : failed, stuckCalls);
+}
+
 async function run(use: Use, env: Env): Promise<void> {
   switch (use.command) {
     case "serve":
@@ -205,6 +229,8 @@ async function run(use: Use, env: Env): Promise<void> {
         await testChannel(await loadSettings(use.config, env), env, use.operand ?? ""),
         0,
       );
+    case "doctor":
+      return doctor(await loadSettings(use.config, env), use, env);
   }
 }
 

@@ -72,7 +72,8 @@ export function isInCluster(config: Kubernetes): boolean {
   return apiAccess(config) !== null || config.configmap_dir !== null;
 }
 
-function reader(
+/** Reads the text of a ConfigMap; files that it names only below the directory for secrets. */
+export function configMapReader(
   config: Kubernetes,
 ): (text: string, key: string) => Promise<Parsed<PolicyDocument>> {
   const parse = documentParser(secretReader(config.secrets_dir));
@@ -102,7 +103,7 @@ export function createKubernetesLink(deps: KubernetesLinkDeps): Cluster | null {
       save: (kind, json) => storage.local.write(fileOf(kind), json),
     },
     redact: (text) => redactor.redact(text),
-    read: reader(config),
+    read: configMapReader(config),
     publish: (document, revision) =>
       inForce.book.set("configmap", document === null ? null : { document, revision }),
     onFacts: (facts) => nodeFacts.set(facts),

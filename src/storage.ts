@@ -9,6 +9,7 @@ import { createLocalFiles, type LocalFiles } from "./store/local.ts";
 import { createSeriesStore } from "./store/series.ts";
 import { createSpooledOutbox, type SpooledOutbox } from "./store/spool.ts";
 import { States } from "./store/states.ts";
+import type { RedisSettings } from "./store/redis/settings.ts";
 
 /** Everything that is kept somewhere. */
 export interface Storage {
@@ -37,24 +38,17 @@ export function fileName(kind: string, node: string): string {
   return `${kind}-${encodeURIComponent(node)}.json`;
 }
 
+/** The `redis` part of the configuration, as the backend takes it. */
+export function redisSettings({ tls, ...redis }: Config["redis"]): RedisSettings {
+  const { ca_file: caFile, cert_file: certFile, key_file: keyFile, server_name: serverName } = tls;
+  return { ...redis, tls: tls.enabled ? { caFile, certFile, keyFile, serverName } : null };
+}
+
 export function createStorage(deps: StorageDeps): Storage {
   const { config, node, clock, log, retentionDays } = deps;
-  const { tls, ...redis } = config.redis;
   const backend = createBackend(
     config.storage.backend as BackendName, // proof: the setting takes only names of the list
-    {
-      redis: {
-        ...redis,
-        tls: tls.enabled
-          ? {
-              caFile: tls.ca_file,
-              certFile: tls.cert_file,
-              keyFile: tls.key_file,
-              serverName: tls.server_name,
-            }
-          : null,
-      },
-    },
+    { redis: redisSettings(config.redis) },
     { clock, log, retentionDays },
   );
   const local = createLocalFiles(deps.stateDir, { log, clock });

@@ -43,6 +43,16 @@ describe("the bundle, without node_modules", function () {
     );
   });
 
+  it("looks at its surroundings, which is loaded when it is needed", async () => {
+    const env = { PATH: process.env["PATH"], HOME: dir, STORAGE_BACKEND: "memory" };
+    const { stdout } = await run(process.execPath, [program, "doctor", "--json"], {
+      cwd: dir,
+      env,
+    }).catch((cause: { stdout: string }) => cause);
+    const findings = JSON.parse(stdout) as { name: string; status: string }[];
+    assert.equal(findings.find(({ name }) => name === "collector.load")?.status, "ok");
+  });
+
   it("samples by the portable collectors, whose library is loaded when it is needed", async () => {
     const agent = await startAgent({
       program,

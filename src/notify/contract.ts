@@ -2,6 +2,7 @@ import type * as v from "valibot";
 import type { HttpClient } from "../base/http.ts";
 import type { Channel, Language, RateLimit } from "../core/delivery.ts";
 import type { Clock } from "../core/ports.ts";
+import type { Reached } from "./reach.ts";
 
 /** What a channel may use. */
 export interface ChannelDeps {
@@ -35,6 +36,8 @@ export interface ChannelPlugin<S> {
   robot(settings: S): string | null;
   /** What works but should be known, such as a secret that travels in clear. */
   warnings(settings: S): readonly string[];
+  /** Goes to the service as far as that is possible without sending a message, until the signal aborts. */
+  reach(settings: S, signal: AbortSignal): Promise<Reached>;
   create(settings: S, deps: ChannelDeps): Channel;
 }
 

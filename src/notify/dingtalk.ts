@@ -6,6 +6,7 @@ import {
   clockHint,
   createRobotPost,
   mentionFor,
+  reachRobot,
   replyText,
   robotOf,
   robotSettings,
@@ -121,6 +122,7 @@ export const dingtalk = defineChannel<RobotSettings>({
   maxBytes,
   robot: robotOf,
   warnings: robotWarnings,
+  reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createRobotPost(deps, readDingtalkReply);
     return {

@@ -9,6 +9,7 @@ import { isLoopback } from "./address.ts";
 import { defineChannel, type ChannelDeps } from "./contract.ts";
 import { composeMail, type Mail } from "./mail.ts";
 import { failedOutcome } from "./outcome.ts";
+import { isTlsFailure, untilAborted, type Reached, type ReachStep } from "./reach.ts";
 
 /** One address and nothing that could end a command or a header. */
 const address = v.pipe(
@@ -160,6 +161,29 @@ function warnings(of: EmailSettings): string[] {
     : [];
 }
 
+/** Which step of a connection an error of the mail library ended. */
+function failedStep(cause: unknown): ReachStep {
+  const read = v.safeParse(smtpError, cause);
+  const code = read.success ? read.output.code : "unknown";
+  if (code === "EDNS") return "dns";
+  if (code === "EAUTH" || code === "ENOAUTH") return "auth";
+  return code === "ETLS" || isTlsFailure(cause) ? "tls" : "tcp";
+}
+
+/** Connects, with TLS as set, and logs in. */
+async function reachServer(of: EmailSettings, signal: AbortSignal): Promise<Reached> {
+  const transport = await openTransport(of);
+  try {
+    await untilAborted(transport.verify(), signal);
+    const login = of.username === undefined ? "without a login" : "login accepted";
+    return { ok: true, found: `${of.smtp_server}:${of.smtp_port} answers, ${login}` };
+  } catch (cause) {
+    return { ok: false, step: failedStep(cause), reason: errorText(cause) };
+  } finally {
+    transport.close();
+  }
+}
+
 function createEmail(of: EmailSettings, { language }: ChannelDeps): Channel {
   let transport: Promise<Transport> | undefined;
   const from = senderOf(of);
@@ -217,5 +241,6 @@ export const email = defineChannel<EmailSettings>({
   maxBytes: null,
   robot: () => null,
   warnings,
+  reach: reachServer,
   create: createEmail,
 });

@@ -6,6 +6,7 @@ import {
   clockHint,
   createRobotPost,
   mentionFor,
+  reachRobot,
   replyText,
   robotOf,
   robotSettings,
@@ -146,6 +147,7 @@ export const feishu = defineChannel<RobotSettings>({
   maxBytes,
   robot: robotOf,
   warnings,
+  reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createRobotPost(deps, readFeishuReply);
     return {

@@ -6,6 +6,7 @@ import type { Outcome } from "../core/delivery.ts";
 import { isLoopback } from "./address.ts";
 import type { ChannelDeps } from "./contract.ts";
 import { failedOutcome } from "./outcome.ts";
+import { reachUrl, type Reached } from "./reach.ts";
 import type { Tone } from "./render.ts";
 
 /** Who is called by name in a message; recoveries call nobody. */
@@ -53,6 +54,11 @@ export type RobotSettings = v.InferOutput<typeof robotSettings>;
 /** A robot is its address; hashed, because the address is its secret. */
 export function robotOf({ webhook_url }: RobotSettings): string {
   return createHash("sha256").update(webhook_url.reveal()).digest("base64url");
+}
+
+/** Goes as far as the host of a robot's address; whether the robot is there only a message shows. */
+export function reachRobot({ webhook_url }: RobotSettings, signal: AbortSignal): Promise<Reached> {
+  return reachUrl(new URL(webhook_url.reveal()), signal);
 }
 
 /** Says when the address of a robot, which is its only secret, travels in clear. */

@@ -13,6 +13,8 @@ export interface AgentOptions {
   /** Gives no --config and writes none: the agent looks at the default path, which `configFile` then names. */
   readonly unconfigured?: boolean;
   readonly env?: Readonly<Record<string, string>>;
+  /** Command and options before `--config`; `serve` without them. */
+  readonly args?: readonly string[];
   /** Kept over restarts; without it a directory of its own that `stop` removes. */
   readonly stateDir?: string;
   /** The program; the sources without it. */
@@ -48,7 +50,7 @@ async function spawnAgent(
   const file = path.join(dir, unconfigured ? "config/default.json" : "config.json");
   if (!unconfigured)
     await writeFile(file, typeof config === "string" ? config : JSON.stringify(config));
-  const args = unconfigured ? [] : ["--config", file];
+  const args = [...(options.args ?? []), ...(unconfigured ? [] : ["--config", file])];
   const child = spawn(process.execPath, [options.program ?? entry, ...args], {
     cwd: dir,
     env: {
