@@ -121,6 +121,8 @@ describe("the admission policy", () => {
   });
   after(async () => {
     await kubectl("delete", "node", foreignNode, "--ignore-not-found");
+    const gone = { status: { conditions: [{ $patch: "delete", type: firing.type }] } };
+    await kubectl("patch", "node", node, "--subresource=status", "-p", JSON.stringify(gone));
     const ours = ["--field-selector", "reason=AdmissionTest", "--ignore-not-found"];
     await kubectl("-n", "default", "delete", "events.events.k8s.io", ...ours);
     await kubectl("-n", "default", "delete", "event", foreignEvent, "--ignore-not-found");

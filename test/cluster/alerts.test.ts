@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import os from "node:os";
 import type { Robot } from "../support/robots.ts";
-import { apply, image, kubectl, ourEvents, soon } from "./cluster.ts";
+import { apply, helm, image, kubectl, ourEvents, soon } from "./cluster.ts";
 import { Release, type Rows } from "./release.ts";
 import { channelOf, startAdmin, startRobot } from "./services.ts";
 
@@ -133,12 +133,20 @@ describe("a real load on the node", () => {
     assert.equal(robot.received.length, 2);
   });
 
-  it("takes its condition away with the agent", async () => {
+  it("leaves no condition behind when it is switched off, nor when it is uninstalled", async () => {
     const node = (await release.pod()).spec.nodeName;
-    await release.upgrade({ config: { kubernetes: { node_condition: false } } });
-    await soon("no condition", async () => {
-      return !(await kubectl("describe", "node", node)).includes("TargetVPCAlertsFiring");
+    const condition = async (): Promise<boolean> =>
+      (await kubectl("describe", "node", node)).includes("TargetVPCAlertsFiring");
+    const withCondition = (on: boolean): Record<string, unknown> => ({
+      config: { kubernetes: { node_condition: on } },
     });
+    assert.ok(await condition());
+    await release.upgrade(withCondition(false));
+    assert.ok(!(await condition()), "after it was switched off");
+    await release.upgrade(withCondition(true));
+    await soon("it is kept again", condition, 150_000);
+    await helm("uninstall", release.name, "-n", namespace, "--wait");
+    assert.ok(!(await condition()), "after the uninstallation");
   });
 
   /** Where the chart has put a secret of the channel. */
