@@ -76,11 +76,9 @@ class Watch {
     if (version === null) return this.#later();
     const startedMs = this.#deps.clock.monotonic();
     const isOver = await this.#follow(version, signal);
-    if (isOver && this.#deps.clock.monotonic() - startedMs >= shortMs) {
-      this.#failures = 0;
-      return 0;
-    }
-    return this.#later();
+    const hasWorked = this.#deps.clock.monotonic() - startedMs >= shortMs;
+    if (hasWorked) this.#failures = 0;
+    return isOver && hasWorked ? 0 : this.#later();
   }
 
   failed(cause: unknown): number {

@@ -394,6 +394,7 @@ export class KubeServer {
       reply.write(line("ERROR", tooOld().status));
       reply.end();
     }
+    this.#watches.clear();
   }
 
   bookmark(): void {
