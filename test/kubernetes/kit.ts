@@ -6,6 +6,7 @@ import type { Clock } from "../../src/core/ports.ts";
 import type { Level } from "../../src/core/rule.ts";
 import { createKubeClient, type KubeClient } from "../../src/kubernetes/client.ts";
 import { loadCredentials, serviceAccountDir } from "../../src/kubernetes/credentials.ts";
+import { eventually, type ManualClock } from "../support/clock.ts";
 import { fullToken, type Json, type KubeServer } from "../support/kube.ts";
 
 /** Sets variables while something runs: the library reads them from the process. */
@@ -119,4 +120,17 @@ export function incident({
     noData: false,
     ...changes,
   };
+}
+
+/** Waits for what happens over the network, and lets that much time pass at each look. */
+export function when(
+  clock: ManualClock,
+  what: string,
+  check: () => boolean,
+  stepMs = 0,
+): Promise<void> {
+  return eventually(what, async () => {
+    await clock.advance(stepMs);
+    return check();
+  });
 }
