@@ -12,6 +12,7 @@ import {
   type ConfigMap,
   type Refusal,
 } from "./objects.ts";
+import { explainRefusal, rights } from "./rights.ts";
 
 /** What a watch sees: the object, that there is none, or why it cannot look. */
 export type Sight =
@@ -109,11 +110,12 @@ class Watch {
     return list.output.metadata.resourceVersion;
   }
 
+  /** Only 403 speaks of rights; 401 comes and goes, with rotated tokens and servers that just start. */
   #refused(refusal: Refusal): null {
     this.#deps.see(
-      refusal.code === 401 || refusal.code === 403
+      refusal.code === 403
         ? { kind: "refused", refusal }
-        : { kind: "unreachable", reason: `configmaps: ${refusal.message}` },
+        : { kind: "unreachable", reason: explainRefusal(rights.configmap, "", refusal) },
     );
     return null;
   }

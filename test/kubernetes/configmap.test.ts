@@ -73,7 +73,10 @@ describe("the ConfigMap", () => {
     server.setNode(ownNode.name);
     clock = new ManualClock();
     dir = mkdtempSync(path.join(tmpdir(), "targetvpc-configmap-"));
-    [published, facts, kept, log] = [[], [], new Map(), recordLog()];
+    published = [];
+    facts = [];
+    kept = new Map();
+    log = recordLog();
   });
   afterEach(async () => {
     for (const each of running.splice(0)) await each.stop();
@@ -325,6 +328,15 @@ describe("the ConfigMap", () => {
       await server.start();
       await inForce("80/0");
       assert.equal(cluster.source.spoken, true);
+    });
+
+    it("not while the server does not accept the token", async () => {
+      server.expire(fullToken);
+      await start();
+      await when(clock, "the trouble is seen", () => cluster.source.status.status === "down");
+      assert.match(why(), /does not accept the service account's token/);
+      assert.equal(cluster.source.spoken, false);
+      assert.deepEqual(published, []);
     });
 
     it("when it may not be read and nothing else is there, once", async () => {

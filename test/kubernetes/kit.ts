@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Incident } from "../../src/core/alert.ts";
 import type { Clock } from "../../src/core/ports.ts";
-import type { Level } from "../../src/core/rule.ts";
 import { createKubeClient, type KubeClient } from "../../src/kubernetes/client.ts";
 import { loadCredentials, serviceAccountDir } from "../../src/kubernetes/credentials.ts";
 import { eventually, type ManualClock } from "../support/clock.ts";
@@ -86,7 +85,7 @@ export const ownNode = { cluster: "lab", name: "node-1", ip: "192.0.2.10" };
 export function incident({
   id = "incident-1",
   index = "cpu",
-  level = "critical" as Level,
+  level = "critical",
   node = ownNode,
   ...changes
 }: Partial<Incident> & { index?: string; node?: Incident["subject"]["node"] } = {}): Incident {

@@ -19,7 +19,8 @@ function shown(sight: Sight): string {
       return sight.object.data?.["config.yaml"] ?? "";
     case "refused":
       return `refused ${sight.refusal.code}`;
-    default:
+    case "absent":
+    case "unreachable":
       return sight.kind;
   }
 }
