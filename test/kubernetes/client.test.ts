@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import type { KubeClient, KubeReply, KubeRequest } from "../../src/kubernetes/client.ts";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import {
+  createKubeClient,
+  type KubeClient,
+  type KubeReply,
+  type KubeRequest,
+} from "../../src/kubernetes/client.ts";
+import { loadCredentials } from "../../src/kubernetes/credentials.ts";
 import { rights } from "../../src/kubernetes/rights.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
@@ -180,7 +189,7 @@ describe("the client of the API server", () => {
     assert.equal(client.serverNowMs(), clock.now() - 60_000);
   });
 
-  it("says what is missing without a kubeconfig, and takes one that comes later", async () => {
+  it("says what is missing without a kubeconfig, and what of one it cannot use", async () => {
     const client = use(kubeconfigClient(null, new ManualClock()));
     await assert.rejects(
       client.request(get),
@@ -195,6 +204,32 @@ describe("the client of the API server", () => {
       ).request(get),
       /proxy-url is not supported/,
     );
+  });
+
+  it("keeps what it knows when a kubeconfig is gone as its token is refused, and takes the next one", async () => {
+    const home = mkdtempSync(path.join(tmpdir(), "targetvpc-home-"));
+    const file = path.join(home, ".kube", "config");
+    mkdirSync(path.dirname(file));
+    writeFileSync(file, server.kubeconfig({ token: "old" }));
+    const { HOME, KUBECONFIG } = process.env;
+    delete process.env["KUBECONFIG"];
+    process.env["HOME"] = home;
+    try {
+      const client = use(createKubeClient(() => loadCredentials("kubeconfig"), new ManualClock()));
+      rmSync(file, { force: true });
+      await assert.rejects(client.request(get), /no kubeconfig/);
+      writeFileSync(file, server.kubeconfig({ token: "old" }));
+      assert.equal((await client.request(get)).status, 401);
+      rmSync(file);
+      await assert.rejects(client.request(get), /no kubeconfig/);
+      await assert.rejects(client.request(get), /no kubeconfig/);
+      writeFileSync(file, server.kubeconfig());
+      assert.equal((await client.request(get)).status, 200);
+    } finally {
+      process.env["HOME"] = HOME;
+      if (KUBECONFIG !== undefined) process.env["KUBECONFIG"] = KUBECONFIG;
+      rmSync(home, { recursive: true, force: true });
+    }
   });
 
   it("tells the refusal of a watch as an answer", async () => {

@@ -4,25 +4,43 @@ import path from "node:path";
 import type { Incident } from "../../src/core/alert.ts";
 import type { Clock } from "../../src/core/ports.ts";
 import { createKubeClient, type KubeClient } from "../../src/kubernetes/client.ts";
-import { loadCredentials, serviceAccountDir } from "../../src/kubernetes/credentials.ts";
+import {
+  loadCredentials,
+  serviceAccountDir,
+  type Credentials,
+} from "../../src/kubernetes/credentials.ts";
 import { eventually, type ManualClock } from "../support/clock.ts";
 import { fullToken, type Json, type KubeServer } from "../support/kube.ts";
 
-/** Sets variables while something runs: the library reads them from the process. */
-async function withEnv<T>(
-  env: Readonly<Record<string, string | undefined>>,
-  work: () => Promise<T>,
-): Promise<T> {
-  const before = Object.keys(env).map((name) => [name, process.env[name]] as const);
-  const set = (name: string, value: string | undefined): void => {
+type Env = Readonly<Record<string, string | undefined>>;
+
+function setEnv(env: Env): Env {
+  const before = Object.fromEntries(Object.keys(env).map((name) => [name, process.env[name]]));
+  for (const [name, value] of Object.entries(env))
     if (value === undefined) delete process.env[name];
     else process.env[name] = value;
-  };
-  for (const [name, value] of Object.entries(env)) set(name, value);
+  return before;
+}
+
+/** Credentials that are loaded, and loaded again, under these variables: the library reads them from the process. */
+async function loadUnder(
+  env: Env,
+  ...args: Parameters<typeof loadCredentials>
+): Promise<Credentials> {
+  const before = setEnv(env);
   try {
-    return await work();
+    const credentials = await loadCredentials(...args);
+    const renew = (): void => {
+      const present = setEnv(env);
+      try {
+        credentials.renew();
+      } finally {
+        setEnv(present);
+      }
+    };
+    return { ...credentials, renew };
   } finally {
-    for (const [name, value] of before) set(name, value);
+    setEnv(before);
   }
 }
 
@@ -49,29 +67,22 @@ export function clusterClient(server: KubeServer, files: PodFiles, clock: Clock)
     KUBERNETES_SERVICE_HOST: "127.0.0.1",
     KUBERNETES_SERVICE_PORT: String(server.port),
   };
-  return createKubeClient(async () => {
-    const credentials = await withEnv(env, () => loadCredentials("cluster", files.root));
-    return {
-      ...credentials,
-      renew: () => void withEnv(env, async () => credentials.renew()),
-    };
-  }, clock);
+  return createKubeClient(() => loadUnder(env, "cluster", files.root), clock);
 }
 
 /** The client by a kubeconfig; null: there is no kubeconfig at all. */
 export function kubeconfigClient(text: string | null, clock: Clock): KubeClient {
-  return createKubeClient(async () => {
-    const home = mkdtempSync(path.join(tmpdir(), "targetvpc-home-"));
-    const file = path.join(home, "config");
-    if (text !== null) writeFileSync(file, text);
-    try {
-      return await withEnv({ HOME: home, KUBECONFIG: text === null ? undefined : file }, () =>
-        loadCredentials("kubeconfig"),
-      );
-    } finally {
-      rmSync(home, { recursive: true, force: true });
-    }
-  }, clock);
+  const home = mkdtempSync(path.join(tmpdir(), "targetvpc-home-"));
+  const file = path.join(home, "config");
+  if (text !== null) writeFileSync(file, text);
+  const env = { HOME: home, KUBECONFIG: text === null ? undefined : file };
+  const client = createKubeClient(() => loadUnder(env, "kubeconfig"), clock);
+  const close = client.close.bind(client);
+  client.close = () => {
+    close();
+    rmSync(home, { recursive: true, force: true });
+  };
+  return client;
 }
 
 /** A client for a server with its own token. */
