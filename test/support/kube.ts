@@ -443,6 +443,8 @@ export class KubeServer {
     };
     this.asked.push(asked);
     await this.#thawed;
+    // Whoever asked has given up meanwhile.
+    if (reply.destroyed) return;
     reply.sendDate = false;
     reply.setHeader("Date", new Date(this.now()).toUTCString());
     reply.setHeader("Content-Type", "application/json");
