@@ -49,7 +49,10 @@ export function idleDeadline(clock: Clock, ms: number, parent: AbortSignal): Idl
   };
 }
 
-/** Runs work forever with a gap that may change each time; two runs never overlap. */
+/**
+ * Runs work forever with a gap that may change each time; two runs never overlap. What fails because it was stopped is
+ * no failure.
+ */
 export function loop(
   clock: Clock,
   work: (signal: AbortSignal) => Promise<number>,
@@ -58,7 +61,9 @@ export function loop(
   const abort = new AbortController();
   const run = async (): Promise<void> => {
     while (!abort.signal.aborted) {
-      const gapMs = await work(abort.signal).catch(onError);
+      const gapMs = await work(abort.signal).catch((cause: unknown) =>
+        abort.signal.aborted ? 0 : onError(cause),
+      );
       if (!abort.signal.aborted) await clock.sleep(gapMs, abort.signal);
     }
   };

@@ -84,6 +84,11 @@ export class AlertEvents {
     );
   }
 
+  readonly #pod = (): Regarding | null => {
+    const { pod } = this.#deps;
+    return pod === null ? null : { apiVersion: "v1", kind: "Pod", ...pod };
+  };
+
   readonly #node = (): Regarding | null => {
     const uid = this.#deps.nodeUid();
     return uid === null
@@ -97,7 +102,7 @@ export class AlertEvents {
 
   #tellByPod(note: Note): void {
     const { pod, recorder } = this.#deps;
-    if (pod !== null) recorder.record(note, () => ({ apiVersion: "v1", kind: "Pod", ...pod }));
+    if (pod !== null) recorder.record(note, this.#pod);
   }
 
   #renew(): void {

@@ -71,6 +71,7 @@ export class Cluster {
   readonly #keepsakes: Keepsakes;
   readonly #api: ApiParts | null;
   readonly #stopped = new AbortController();
+  #knowsFacts = false;
 
   constructor(deps: ClusterDeps) {
     const { settings, clock, log, read, publish, client } = deps;
@@ -80,6 +81,7 @@ export class Cluster {
       title: `${settings.namespace}/${settings.configmap}`,
       clock,
       log,
+      isWatched: client !== null,
       read,
       publish,
       rejected: (rejected) => void this.#rejected(rejected),
@@ -115,9 +117,10 @@ export class Cluster {
   /** What is known without the API server: the mounted ConfigMap, and what was kept of an earlier run. */
   async prepare(): Promise<void> {
     const facts = await this.#keepsakes.loadFacts();
-    if (facts !== null) this.#deps.onFacts(facts);
-    await this.source.recall(await this.#keepsakes.loadConfig());
+    if (facts !== null) this.#tellFacts(facts);
+    const kept = await this.#keepsakes.loadConfig();
     await this.#lookMounted();
+    await this.source.recall(kept);
   }
 
   start(): Running {
@@ -137,18 +140,18 @@ export class Cluster {
   }
 
   #apiParts(client: KubeClient): ApiParts {
-    const { settings, clock, log, random, node: own, firing, parts, onFacts } = this.#deps;
+    const { settings, clock, log, random, node: own, firing, parts } = this.#deps;
     const common = { client, clock, log, random };
     const node = new OwnNode({
       ...common,
       name: own.name,
       onChange: (seen) => {
-        onFacts(factsOf(seen));
+        this.#tellFacts(factsOf(seen));
         void this.#keepsakes.saveFacts(factsOf(seen));
       },
       onForbidden: () => {
         // Nothing will ever be known: rules that ask for labels do not stand, and nobody waits for them.
-        if (node.current === null) onFacts({ labels: {}, taints: [] });
+        if (!this.#knowsFacts) this.#tellFacts({ labels: {}, taints: [] });
       },
     });
     const { redact } = this.#deps;
@@ -173,6 +176,11 @@ export class Cluster {
         })
       : null;
     return { node, recorder, alerts, condition };
+  }
+
+  #tellFacts(facts: NodeFacts): void {
+    this.#knowsFacts = true;
+    this.#deps.onFacts(facts);
   }
 
   #startApi(): Running[] {

@@ -64,6 +64,8 @@ export class NodeCondition {
   readonly #deps: ConditionDeps;
   readonly #status: StatusKeeper;
   #told: Condition | null = null;
+  /** A request for it was on its way, whatever became of the answer. */
+  #mayBeThere = false;
   #toldAtMs = Number.NEGATIVE_INFINITY;
   #changedAt: string | null = null;
 
@@ -85,7 +87,7 @@ export class NodeCondition {
     return {
       stop: async () => {
         await running.stop();
-        if (this.#told !== null) await this.#remove();
+        if (this.#mayBeThere) await this.#remove();
       },
     };
   }
@@ -102,6 +104,8 @@ export class NodeCondition {
     const { client, clock, log } = this.#deps;
     const nowMs = client.serverNowMs();
     const changedAt = this.#since(condition, nowMs);
+    const wasThere = this.#mayBeThere;
+    this.#mayBeThere = true;
     const refused = await this.#patch(
       {
         type: conditionType,
@@ -111,7 +115,10 @@ export class NodeCondition {
       },
       signal,
     );
-    if (refused !== null) return this.#fail("degraded", refused);
+    if (refused !== null) {
+      this.#mayBeThere = wasThere;
+      return this.#fail("degraded", refused);
+    }
     this.#told = condition;
     this.#toldAtMs = clock.monotonic();
     this.#changedAt = changedAt;

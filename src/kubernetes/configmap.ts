@@ -27,6 +27,8 @@ export interface ConfigMapDeps {
   readonly title: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether the API server is asked at all. */
+  readonly isWatched: boolean;
   /** Reads the text under a key; reports every fault. */
   readonly read: (text: string, key: string) => Promise<Parsed<PolicyDocument>>;
   /** Puts a document in force; null: there is no ConfigMap. */
@@ -74,6 +76,8 @@ export class ConfigMapSource {
   /** Why the present version is not in force. */
   #refusal: string | null = null;
   #judged: string | null = null;
+  /** Whether a version, or that there is none, was ever put in force. */
+  #spoken = false;
   #revision: string | null = null;
   #way: Way = "none";
   #work: Promise<void> = Promise.resolve();
@@ -100,16 +104,18 @@ export class ConfigMapSource {
     return this.#refusal === null;
   }
 
-  /** Whether it is known what the ConfigMap says, or that nothing can be known. */
+  /**
+   * Whether it is known what the ConfigMap says, or that nothing can be known. A version that is refused says nothing:
+   * rules of the last good one, which this run has not seen, are not gone.
+   */
   get spoken(): boolean {
-    return this.#judged !== null || this.#blind?.forbidden === true;
+    return this.#spoken;
   }
 
-  /** Whether this very version is there and refused. */
-  refuses({ metadata }: ConfigMap): boolean {
-    if (this.#refusal === null || this.#watched === null || this.#watched === "absent")
-      return false;
-    return this.#watched.object?.metadata.resourceVersion === metadata.resourceVersion;
+  /** Whether what this version says is there and refused. */
+  refuses(object: ConfigMap): boolean {
+    if (this.#refusal === null || this.#watched === null) return false;
+    return textOf(this.#watched) === textOf(contentOf(object.data ?? {}, object));
   }
 
   /** What an earlier run had in force. */
@@ -172,17 +178,27 @@ export class ConfigMapSource {
     }
     if (known !== null) this.#way = way;
     // Nothing will come: whoever waits for this source need not wait any longer.
-    else if (this.spoken) this.#deps.publish(null, "unknown");
+    else if (this.#isHopeless && !this.#spoken) this.#publish(null, "unknown");
     this.#settle();
   }
 
+  /** Nobody will tell, now and until somebody changes rights or mounts. */
+  get #isHopeless(): boolean {
+    return this.#blind?.forbidden ?? !this.#deps.isWatched;
+  }
+
+  #publish(document: PolicyDocument | null, revision: string): void {
+    this.#spoken = true;
+    this.#deps.publish(document, revision);
+  }
+
   async #apply(known: Known): Promise<void> {
-    const { log, publish, keep, title } = this.#deps;
+    const { log, keep, title } = this.#deps;
     if (known === "absent") {
       this.#refusal = null;
       if (this.#revision !== null) log.info("configmap gone", { configmap: title });
       this.#revision = null;
-      publish(null, "absent");
+      this.#publish(null, "absent");
       await keep(null);
       return;
     }
@@ -192,7 +208,7 @@ export class ConfigMapSource {
     this.#refusal = null;
     if (found.kind !== "text") return;
     this.#revision = revisionOf(found.text);
-    publish(parsed.value, this.#revision);
+    this.#publish(parsed.value, this.#revision);
     log.info("configmap in force", { configmap: title, revision: this.#revision });
     await keep({ key: found.key, text: found.text });
   }
@@ -216,8 +232,11 @@ export class ConfigMapSource {
   #health(): { readonly status: ComponentState; readonly why: string | null } {
     const blind = this.#blind;
     if (this.#refusal !== null) return { status: "degraded", why: `refused: ${this.#refusal}` };
+    if (blind === null && this.#judged !== null) return { status: "ok", why: null };
     if (blind === null)
-      return { status: this.#judged === null ? this.#status.current.status : "ok", why: null };
+      return this.#deps.isWatched
+        ? { status: "starting", why: null }
+        : { status: "degraded", why: "nothing is mounted at kubernetes.configmap_dir" };
     const using = this.#way === "none" ? "" : ` (in force: ${this.#way})`;
     return { status: blind.forbidden ? "degraded" : "down", why: blind.reason + using };
   }

@@ -18,7 +18,7 @@ export interface Credentials {
   readonly server: string;
   /** As the files have it now; a token file is read at most once a minute. */
   access(): Promise<Access>;
-  /** Has the token read anew with the next access: the server has refused it. */
+  /** Has the token read anew with the next access: the server has refused it. Throws as loading does. */
   renew(): void;
 }
 
@@ -64,28 +64,29 @@ export async function loadCredentials(
   root = "",
 ): Promise<Credentials> {
   const { KubeConfig } = await import("@kubernetes/client-node/dist/config.js");
-  const load = (): InstanceType<typeof KubeConfig> => {
+  const load = (): { config: InstanceType<typeof KubeConfig>; server: string } => {
     const config = new KubeConfig();
     if (from === "cluster") config.loadFromCluster(root);
     else config.loadFromDefault();
-    return config;
+    const cluster = config.getCurrentCluster();
+    // Without any kubeconfig the library means a server on localhost that nobody has named.
+    if (cluster === null || (from === "kubeconfig" && cluster.server === "http://localhost:8080"))
+      throw new AgentError("CONFIG_INVALID", "no kubeconfig: set KUBECONFIG or ~/.kube/config");
+    if (cluster.proxyUrl !== undefined)
+      throw new AgentError("CONFIG_INVALID", "a kubeconfig with proxy-url is not supported");
+    return { config, server: cluster.server.replace(/\/+$/, "") };
   };
-  let config = load();
-  const cluster = config.getCurrentCluster();
-  // Without any kubeconfig the library means a server on localhost that nobody has named.
-  if (cluster === null || (from === "kubeconfig" && cluster.server === "http://localhost:8080"))
-    throw new AgentError("CONFIG_INVALID", "no kubeconfig: set KUBECONFIG or ~/.kube/config");
-  if (cluster.proxyUrl !== undefined)
-    throw new AgentError("CONFIG_INVALID", "a kubeconfig with proxy-url is not supported");
+  const { server, ...first } = load();
+  let { config } = first;
   return {
-    server: cluster.server.replace(/\/+$/, ""),
+    server,
     access: async () => {
       const options: RequestOptions = {};
       await config.applyToHTTPSOptions(options);
       return accessOf(options);
     },
     renew: () => {
-      config = load();
+      config = load().config;
     },
   };
 }

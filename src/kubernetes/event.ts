@@ -70,7 +70,7 @@ export function toEvent(
     note: truncateBytes(note.text, maxNoteBytes),
     regarding,
     reportingController,
-    reportingInstance: instance.slice(0, maxInstanceBytes),
+    reportingInstance: truncateBytes(instance, maxInstanceBytes),
   };
 }
 

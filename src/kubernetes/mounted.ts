@@ -55,6 +55,10 @@ export function readMounted(dir: string): Mounted {
   return { kind: "data", data };
 }
 
+function isBelow(place: string, dir: string): boolean {
+  return place.startsWith(dir + path.sep);
+}
+
 /**
  * Reads files that a document from the cluster names: only below one directory, wherever links lead, since who may
  * change a ConfigMap must not read this host's files through the agent. Throws INPUT_INVALID.
@@ -65,9 +69,11 @@ export function secretReader(dir: string | null): (file: string) => string {
       throw new AgentError("INPUT_INVALID", "no directory for secrets (kubernetes.secrets_dir)");
     try {
       const inside = realpathSync(file);
-      if (inside.startsWith(realpathSync(dir) + path.sep)) return readFileSync(inside, "utf8");
+      if (isBelow(inside, realpathSync(dir))) return readFileSync(inside, "utf8");
     } catch (cause) {
-      throw new AgentError("INPUT_INVALID", errorText(cause), { cause });
+      // Of other files not even that they are missing is told.
+      if (isBelow(path.resolve(file), path.resolve(dir)))
+        throw new AgentError("INPUT_INVALID", errorText(cause), { cause });
     }
     throw new AgentError("INPUT_INVALID", `only files below ${dir} may be named here`);
   };

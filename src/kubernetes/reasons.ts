@@ -1,22 +1,22 @@
 import type { Operator } from "../core/rule.ts";
 
 /** Words of index names that are written in their own way. */
-const spelt: Readonly<Record<string, string>> = {
-  cpu: "CPU",
-  iowait: "IOWait",
-  io: "IO",
-  tcp: "TCP",
-};
+const spelt: ReadonlyMap<string, string> = new Map([
+  ["cpu", "CPU"],
+  ["iowait", "IOWait"],
+  ["io", "IO"],
+  ["tcp", "TCP"],
+]);
 
 /** The longest reason the API server takes (`reasonLengthLimit` of pkg/apis/core/validation/events.go). */
 const maxReasonLength = 128;
 
-/** `cpu_iowait` as `CPUIOWait`: an index in UpperCamelCase. */
+/** `cpu_iowait` as `CPUIOWait`: an index in UpperCamelCase; one of a foreign alert may be any text. */
 function camel(index: string): string {
   return index
-    .split("_")
+    .split(/[^A-Za-z0-9]+/)
     .filter((word) => word !== "")
-    .map((word) => spelt[word] ?? word[0]?.toUpperCase() + word.slice(1))
+    .map((word) => spelt.get(word) ?? word[0]?.toUpperCase() + word.slice(1))
     .join("");
 }
 

@@ -15,7 +15,7 @@ import {
 import { refusalOf } from "./objects.ts";
 import { explainRefusal, rights, type Right } from "./rights.ts";
 
-/** An object Events are about; null while its UID is not known. */
+/** An object Events are about; null while its UID is not known. The same function is the same object. */
 export type Subject = () => Regarding | null;
 
 export interface RecorderDeps {
@@ -45,12 +45,19 @@ interface Task {
   readonly subject: Subject;
   /** How often it has been so, for a renewal; null: a new Event. */
   readonly count: number | null;
+  /** Whether the budget was asked: another try is the same Event and costs nothing more. */
+  isPaid: boolean;
+}
+
+/** Why something has to wait: `degraded`, for this object alone; `down`, for all of them. */
+interface Wait {
+  readonly kind: "wait";
+  readonly reason: string;
+  readonly state: "degraded" | "down";
 }
 
 type Outcome =
-  | { readonly kind: "done" }
-  | { readonly kind: "drop"; readonly reason: string }
-  | { readonly kind: "wait"; readonly reason: string; readonly state: "degraded" | "down" };
+  Wait | { readonly kind: "done" } | { readonly kind: "drop"; readonly reason: string };
 
 /** Events that wait for the API server; Events live an hour there, older ones would tell nothing. */
 const maxWaiting = 256;
@@ -99,12 +106,14 @@ export class EventRecorder {
 
   /** A new Event. */
   record(note: Note, subject: Subject): void {
-    this.#enqueue({ note, subject, count: null });
+    this.#enqueue({ note, subject, count: null, isPaid: false });
   }
 
   /** It is still so: the Event's series counts it; one that is not there any more is made anew. */
   renew(note: Note, subject: Subject, count: number): void {
-    this.#enqueue({ note, subject, count });
+    // What waits already says as much, and must not be pushed out by its own renewals.
+    if (this.#waiting.some(({ note: { key } }) => key === note.key)) return;
+    this.#enqueue({ note, subject, count, isPaid: false });
   }
 
   start(): Running {
@@ -130,35 +139,52 @@ export class EventRecorder {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#deps;
     while (!signal.aborted) {
-      const [task] = this.#waiting;
-      if (task === undefined) {
+      if (this.#waiting.length === 0) {
         this.#idle = new AbortController();
         await clock.sleep(idleMs, AbortSignal.any([this.#idle.signal, signal]));
         this.#idle = null;
         continue;
       }
-      const outcome = await this.#send(task, signal);
+      const wait = await this.#sendAll(signal);
       if (signal.aborted) return;
-      this.#note(outcome);
-      if (outcome.kind === "wait")
+      this.#note(wait);
+      if (wait !== null)
         await clock.sleep(backoffMs(this.#failures, backoffLimits, random), signal);
-      else this.#waiting.splice(this.#waiting.indexOf(task), 1);
     }
   }
 
-  #note(outcome: Outcome): void {
-    const { log } = this.#deps;
-    if (outcome.kind === "wait") {
-      this.#failures += 1;
-      if (this.#status.set(outcome.state, outcome.reason))
-        log.warn("kubernetes events waiting", { reason: outcome.reason });
-      return;
+  /** Sends what can be sent now; the worst of what something waits for, null: nothing waits. */
+  async #sendAll(signal: AbortSignal): Promise<Wait | null> {
+    const held = new Map<Subject, Wait>();
+    for (const task of this.#waiting.slice()) {
+      // What is one object's trouble holds up its own Events, in their order, and no other's.
+      if (held.has(task.subject)) continue;
+      const outcome = await this.#send(task, signal);
+      if (signal.aborted) return null;
+      if (outcome.kind !== "wait") this.#settle(task, outcome);
+      else if (outcome.state === "down") return outcome;
+      else held.set(task.subject, outcome);
     }
-    this.#failures = 0;
-    if (outcome.kind === "drop") {
-      this.#counters.dropped += 1;
-      log.warn("kubernetes event refused", { reason: outcome.reason });
-    } else if (this.#status.set("ok")) log.info("kubernetes events sent again");
+    const [first = null] = held.values();
+    return first;
+  }
+
+  #settle(task: Task, outcome: Exclude<Outcome, Wait>): void {
+    const at = this.#waiting.indexOf(task);
+    // Not there: too many came meanwhile.
+    if (at >= 0) this.#waiting.splice(at, 1);
+    if (outcome.kind === "done") return;
+    this.#counters.dropped += 1;
+    this.#deps.log.warn("kubernetes event refused", { reason: outcome.reason });
+  }
+
+  #note(wait: Wait | null): void {
+    const { log } = this.#deps;
+    this.#failures = wait === null ? 0 : this.#failures + 1;
+    if (wait === null) {
+      if (this.#status.set("ok")) log.info("kubernetes events sent again");
+    } else if (this.#status.set(wait.state, wait.reason))
+      log.warn("kubernetes events waiting", { reason: wait.reason });
   }
 
   async #send(task: Task, signal: AbortSignal): Promise<Outcome> {
@@ -167,25 +193,31 @@ export class EventRecorder {
       return { kind: "wait", reason: "the object is not known yet", state: "degraded" };
     try {
       return task.count === null
-        ? await this.#create(task.note, regarding, signal)
-        : await this.#renew({ ...task, count: task.count }, regarding, signal);
+        ? await this.#create(task, regarding, signal)
+        : await this.#renew(task, regarding, { count: task.count, signal });
     } catch (cause) {
       return { kind: "wait", reason: errorText(cause), state: "down" };
     }
   }
 
-  async #create(note: Note, regarding: Regarding, signal: AbortSignal): Promise<Outcome> {
+  async #create(
+    task: Task,
+    regarding: Regarding,
+    signal: AbortSignal,
+    atMs = task.note.atMs,
+  ): Promise<Outcome> {
     const { client, clock, instance, redact } = this.#deps;
-    // A try after a lost answer is the same Event and costs nothing more.
-    if (this.#failures === 0 && !this.#budget.take(regarding.uid, clock.monotonic())) {
+    const { note } = task;
+    if (!task.isPaid && !this.#budget.take(regarding.uid, clock.monotonic())) {
       this.#counters.suppressed += 1;
       return { kind: "done" };
     }
+    task.isPaid = true;
     const offsetMs = client.serverNowMs() - clock.now();
     const reply = await client.request({
       method: "POST",
       path: this.#path(regarding),
-      body: toEvent({ ...note, text: redact(note.text) }, regarding, { instance, offsetMs }),
+      body: toEvent({ ...note, atMs, text: redact(note.text) }, regarding, { instance, offsetMs }),
       signal,
     });
     const outcome = judge(reply, regarding);
@@ -194,11 +226,12 @@ export class EventRecorder {
   }
 
   async #renew(
-    { note, count }: { readonly note: Note; readonly count: number },
+    task: Task,
     regarding: Regarding,
-    signal: AbortSignal,
+    { count, signal }: { readonly count: number; readonly signal: AbortSignal },
   ): Promise<Outcome> {
-    const { client } = this.#deps;
+    const { client, clock } = this.#deps;
+    const { note } = task;
     const reply = await client.request({
       method: "PATCH",
       path: `${this.#path(regarding)}/${encodeURIComponent(eventName(regarding.name, note.key))}`,
@@ -207,8 +240,7 @@ export class EventRecorder {
       body: { series: { count, lastObservedTime: microTime(client.serverNowMs()) } },
       signal,
     });
-    if (reply.status === 404)
-      return this.#create({ ...note, atMs: this.#deps.clock.now() }, regarding, signal);
+    if (reply.status === 404) return this.#create(task, regarding, signal, clock.now());
     const outcome = judge(reply, regarding);
     if (outcome.kind === "done") this.#counters.renewed += 1;
     return outcome;

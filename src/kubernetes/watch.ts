@@ -12,6 +12,7 @@ import {
   type ConfigMap,
   type Refusal,
 } from "./objects.ts";
+import { explainRefusal, rights } from "./rights.ts";
 
 /** What a watch sees: the object, that there is none, or why it cannot look. */
 export type Sight =
@@ -76,11 +77,9 @@ class Watch {
     if (version === null) return this.#later();
     const startedMs = this.#deps.clock.monotonic();
     const isOver = await this.#follow(version, signal);
-    if (isOver && this.#deps.clock.monotonic() - startedMs >= shortMs) {
-      this.#failures = 0;
-      return 0;
-    }
-    return this.#later();
+    const hasWorked = this.#deps.clock.monotonic() - startedMs >= shortMs;
+    if (hasWorked) this.#failures = 0;
+    return isOver && hasWorked ? 0 : this.#later();
   }
 
   failed(cause: unknown): number {
@@ -111,11 +110,12 @@ class Watch {
     return list.output.metadata.resourceVersion;
   }
 
+  /** Only 403 speaks of rights; 401 comes and goes, with rotated tokens and servers that just start. */
   #refused(refusal: Refusal): null {
     this.#deps.see(
-      refusal.code === 401 || refusal.code === 403
+      refusal.code === 403
         ? { kind: "refused", refusal }
-        : { kind: "unreachable", reason: `configmaps: ${refusal.message}` },
+        : { kind: "unreachable", reason: explainRefusal(rights.configmap, "", refusal) },
     );
     return null;
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { everySlot } from "../../src/base/every.ts";
+import { everySlot, loop } from "../../src/base/every.ts";
 import { ManualClock } from "../support/clock.ts";
 
 describe("slots", () => {
@@ -43,5 +43,28 @@ describe("slots", () => {
     await clock.advance(2_000);
     assert.equal(slots, 3);
     await running.stop();
+  });
+});
+
+describe("a loop", () => {
+  it("takes nothing for a failure that its own stop broke off", async () => {
+    const clock = new ManualClock();
+    const failures: unknown[] = [];
+    const running = loop(
+      clock,
+      async (signal) => {
+        await clock.sleep(1_000, signal);
+        throw new Error("broken off");
+      },
+      (cause) => {
+        failures.push(cause);
+        return 1_000;
+      },
+    );
+    await clock.advance(1_000);
+    assert.equal(failures.length, 1);
+    await clock.advance(1_000);
+    await running.stop();
+    assert.equal(failures.length, 1);
   });
 });
