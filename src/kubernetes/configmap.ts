@@ -7,7 +7,7 @@ import { createStatus, type StatusKeeper } from "../base/status.ts";
 import { truncateBytes } from "../base/text.ts";
 import { findConfig, type Found, type Mounted } from "./mounted.ts";
 import type { ConfigMap } from "./objects.ts";
-import { explainRefusal, rights } from "./rights.ts";
+import { explainRefusal, refusalStandsMs, rights } from "./rights.ts";
 import type { Sight } from "./watch.ts";
 
 /** How the ConfigMap in force came here. */
@@ -73,6 +73,8 @@ export class ConfigMapSource {
   #cached: Content | null = null;
   /** Why the watch does not see, and whether it may not. */
   #blind: { readonly reason: string; readonly forbidden: boolean } | null = null;
+  /** Since when it may not look; monotonic. */
+  #forbiddenSinceMs: number | null = null;
   /** Why the present version is not in force. */
   #refusal: string | null = null;
   #judged: string | null = null;
@@ -133,7 +135,9 @@ export class ConfigMapSource {
     } else if (sight.kind === "refused") {
       const reason = explainRefusal(rights.configmap, ` ${this.#deps.title}`, sight.refusal);
       this.#blind = { reason, forbidden: true };
+      this.#forbiddenSinceMs ??= this.#deps.clock.monotonic();
     } else this.#blind = { reason: sight.reason, forbidden: false };
+    if (this.#blind?.forbidden !== true) this.#forbiddenSinceMs = null;
     await this.#judge(false);
   }
 
@@ -184,7 +188,9 @@ export class ConfigMapSource {
 
   /** Nobody will tell, now and until somebody changes rights or mounts. */
   get #isHopeless(): boolean {
-    return this.#blind?.forbidden ?? !this.#deps.isWatched;
+    if (this.#blind === null) return !this.#deps.isWatched;
+    const sinceMs = this.#forbiddenSinceMs;
+    return sinceMs !== null && this.#deps.clock.monotonic() - sinceMs >= refusalStandsMs;
   }
 
   #publish(document: PolicyDocument | null, revision: string): void {

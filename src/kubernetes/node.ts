@@ -6,7 +6,7 @@ import { loop } from "../base/every.ts";
 import { createStatus, type StatusKeeper } from "../base/status.ts";
 import type { KubeClient } from "./client.ts";
 import { node as nodeSchema, refusalOf, type KubeNode } from "./objects.ts";
-import { explainRefusal, rights } from "./rights.ts";
+import { explainRefusal, refusalStandsMs, rights } from "./rights.ts";
 
 export interface NodeDeps {
   readonly client: KubeClient;
@@ -17,7 +17,7 @@ export interface NodeDeps {
   readonly name: string;
   /** Told after every look that changed something of what rules may match. */
   readonly onChange: (node: KubeNode) => void;
-  /** The agent may not look, now and until somebody gives it the right. */
+  /** The agent may not look, for a minute now and until somebody gives it the right. */
   readonly onForbidden: () => void;
 }
 
@@ -35,6 +35,7 @@ export class OwnNode {
   readonly #status: StatusKeeper;
   #seen: KubeNode | null = null;
   #failures = 0;
+  #forbiddenSinceMs: number | null = null;
 
   constructor(deps: NodeDeps) {
     this.#deps = deps;
@@ -79,13 +80,17 @@ export class OwnNode {
       refusal.code === 403 ? "degraded" : "down",
       explainRefusal(rights.node, "", refusal),
     );
-    if (refusal.code === 403) onForbidden();
+    if (refusal.code !== 403) return;
+    const nowMs = this.#deps.clock.monotonic();
+    this.#forbiddenSinceMs ??= nowMs;
+    if (nowMs - this.#forbiddenSinceMs >= refusalStandsMs) onForbidden();
   }
 
   #take(body: unknown): void {
     const parsed = v.safeParse(nodeSchema, body);
     if (!parsed.success) return this.#fail("down", "API server: not a Node");
     this.#failures = 0;
+    this.#forbiddenSinceMs = null;
     if (this.#status.set("ok") && this.#seen !== null)
       this.#deps.log.info("kubernetes node seen again");
     const before = this.#seen;

@@ -13,7 +13,7 @@ import {
   type Regarding,
 } from "./event.ts";
 import { refusalOf } from "./objects.ts";
-import { explainRefusal, rights, type Right } from "./rights.ts";
+import { explainRefusal, isDenied, rights, type Right } from "./rights.ts";
 
 /** An object Events are about; null while its UID is not known. The same function is the same object. */
 export type Subject = () => Regarding | null;
@@ -76,6 +76,8 @@ function judge({ status, body }: KubeReply, regarding: Regarding): Outcome {
   const refusal = refusalOf(status, body);
   const { right, where } = rightFor(regarding);
   const reason = explainRefusal(right, where, refusal);
+  // A policy does not change its mind about an Event.
+  if (isDenied(refusal)) return { kind: "drop", reason };
   if (status === 401 || status === 403) return { kind: "wait", reason, state: "degraded" };
   if (status === 429 || status >= 500) return { kind: "wait", reason, state: "down" };
   return { kind: "drop", reason };

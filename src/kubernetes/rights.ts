@@ -62,13 +62,19 @@ export const rights = {
   },
 } as const satisfies Readonly<Record<string, Right>>;
 
+/** An API server that has just started refuses what it has not read the roles for: only a refusal that lasts is meant. */
+export const refusalStandsMs = 60_000;
+
+/** Whether an admission policy has refused: with the code of a missing right, but in words that say which and why. */
+export function isDenied({ code, message }: Refusal): boolean {
+  return code === 403 && /ValidatingAdmissionPolicy|admission webhook|quota/.test(message);
+}
+
 /** Why the API server said no, in words that name the missing rule when it is one. */
 export function explainRefusal(right: Right, where: string, refusal: Refusal): string {
   if (refusal.code === 401) return "the API server does not accept the service account's token";
   if (refusal.code !== 403) return `${right.resource}: ${refusal.message}`;
-  // An admission policy refuses with the same code; its words say which and why.
-  if (/ValidatingAdmissionPolicy|admission webhook|quota/.test(refusal.message))
-    return refusal.message;
+  if (isDenied(refusal)) return refusal.message;
   const group = right.group === "" ? "" : `.${right.group}`;
   return `missing right: ${right.verbs.join(", ")} ${right.resource}${group}${where}; without it ${right.without}`;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import os from "node:os";
 import type { Robot } from "../support/robots.ts";
-import { apply, helm, image, kubectl, ourEvents, soon } from "./cluster.ts";
+import { apply, doctor, helm, image, kubectl, ourEvents, soon } from "./cluster.ts";
 import { Release, type Rows } from "./release.ts";
 import { channelOf, startAdmin, startRobot } from "./services.ts";
 
@@ -62,6 +62,20 @@ describe("a real load on the node", () => {
     ].join("\n");
     assert.ok(!shown.includes(url) && !shown.includes(token) && !shown.includes("signing-secret"));
     assert.equal((await release.get<{ items: unknown[] }>("/api/channels")).items.length, 1);
+  });
+
+  it("finds a doctor who has nothing to say against host, rights, Redis, admin server and channel", async () => {
+    const { code, checks } = await doctor(namespace, (await release.pod()).metadata.name);
+    const wrong = checks.filter(({ status }) => status === "warning" || status === "failed");
+    assert.deepEqual(wrong, []);
+    assert.equal(code, 0);
+    const fine = checks.flatMap(({ name, status }) => (status === "ok" ? [name] : []));
+    for (const name of ["redis", "admin", "kubernetes.right.nodeCondition"])
+      assert.ok(fine.includes(name), fine.join());
+    assert.ok(
+      fine.some((name) => name.startsWith("channel")),
+      fine.join(),
+    );
   });
 
   it("is told to people, to the cluster and to the admin server, and so is its end", async () => {

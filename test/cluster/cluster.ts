@@ -171,3 +171,35 @@ export async function hostPid(containerId: string): Promise<number> {
 export async function killContainer(containerId: string): Promise<void> {
   process.kill(await hostPid(containerId), "SIGKILL");
 }
+
+/** One line of `targetvpc doctor --json`. */
+export interface Check {
+  readonly name: string;
+  readonly status: "ok" | "warning" | "failed" | "off";
+  readonly costs: string | null;
+  readonly fix: string | null;
+}
+
+/** Runs the doctor inside a pod. */
+export async function doctor(
+  namespace: string,
+  pod: string,
+): Promise<{ code: number; checks: readonly Check[] }> {
+  const inPod = [
+    "-n",
+    namespace,
+    "exec",
+    pod,
+    "--",
+    "node",
+    "dist/targetvpc.mjs",
+    "doctor",
+    "--json",
+  ];
+  // kubectl exec ends with the code of the program.
+  const { code, stdout } = await run("kubectl", inPod).then(
+    (said) => ({ ...said, code: 0 }),
+    (cause: { code: number; stdout: string }) => cause,
+  );
+  return { code, checks: JSON.parse(stdout) as readonly Check[] };
+}

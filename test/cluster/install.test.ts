@@ -4,7 +4,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { chart, getUrl, helm, kubectl, portForward, sh, soon } from "./cluster.ts";
+import { chart, doctor, getUrl, helm, kubectl, portForward, sh, soon } from "./cluster.ts";
 import { Release, type Rows } from "./release.ts";
 
 const run = promisify(execFile);
@@ -131,20 +131,21 @@ describe("an installation from nothing", () => {
     }
   });
 
-  it("answers doctor in the pod: everything works", async () => {
+  it("has a doctor that misses nothing but a channel, and says what that costs", async () => {
     const { metadata } = await release.pod();
-    const said = await kubectl(
-      "-n",
-      namespace,
-      "exec",
-      metadata.name,
-      "--",
-      "node",
-      "dist/targetvpc.mjs",
-      "doctor",
+    const { code, checks } = await doctor(namespace, metadata.name);
+    const wrong = checks.filter(({ status }) => status === "warning" || status === "failed");
+    assert.deepEqual(
+      wrong.map(({ name }) => name),
+      ["channel"],
     );
-    console.log(said.replaceAll(/^/gm, "        "));
-    assert.match(said, /kubernetes/);
+    assert.match(wrong[0]?.costs ?? "", /nobody is told/);
+    assert.equal(code, 1);
+    for (const name of ["host.proc", "host.root", "redis", "kubernetes.api", "kubernetes.token"])
+      assert.ok(
+        checks.some((check) => check.name.startsWith(name) && check.status === "ok"),
+        name,
+      );
   });
 
   it("is upgraded from the version before, rolled back, and leaves nothing behind", async () => {

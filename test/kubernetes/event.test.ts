@@ -54,6 +54,9 @@ describe("reasons of Events", () => {
       load15: "NodeLoad15High NodeLoad15Low NodeLoad15Recovered",
       swap: "NodeSwapHigh NodeSwapLow NodeSwapRecovered",
       inodes: "NodeInodesHigh NodeInodesLow NodeInodesRecovered",
+      net_receive: "NodeNetReceiveHigh NodeNetReceiveLow NodeNetReceiveRecovered",
+      net_transmit: "NodeNetTransmitHigh NodeNetTransmitLow NodeNetTransmitRecovered",
+      net_errors: "NodeNetErrorsHigh NodeNetErrorsLow NodeNetErrorsRecovered",
     });
   });
 

@@ -81,7 +81,7 @@ describe("Events", () => {
   const fire = (changes: Parameters<typeof incident>[0] = {}): Incident => {
     const about = incident({ startedAtMs: clock.now(), ...changes });
     firing = [...firing, about];
-    alerts.tell(about, "firing", clock.now());
+    alerts.tell({ incident: about, transition: "firing", atMs: clock.now() });
     return about;
   };
   const counted = (event: KubeObject): unknown => (event["series"] as { count?: number })?.count;
@@ -102,7 +102,7 @@ describe("Events", () => {
   it("of the same alert are made once, whoever has made the first one", async () => {
     start();
     const about = fire();
-    alerts.tell(about, "firing", clock.now());
+    alerts.tell({ incident: about, transition: "firing", atMs: clock.now() });
     await when(clock, "both are told", () => recorder.counters.sent === 2);
     assert.equal(server.events().length, 1);
     assert.equal(recorder.status.status, "ok");
@@ -208,8 +208,12 @@ describe("Events", () => {
     start();
     const first = fire({ level: "warning" });
     const worse: Incident = { ...first, level: "critical" };
-    alerts.tell(worse, "escalated", clock.now());
-    alerts.tell({ ...worse, status: "resolved" }, "resolved", clock.now() + 1_000);
+    alerts.tell({ incident: worse, transition: "escalated", atMs: clock.now() });
+    alerts.tell({
+      incident: { ...worse, status: "resolved" },
+      transition: "resolved",
+      atMs: clock.now() + 1_000,
+    });
     await sent(3);
     assert.deepEqual(
       server.events().map(({ reason, type }) => `${String(type)} ${String(reason)}`),
@@ -290,14 +294,29 @@ describe("Events", () => {
     assert.equal(recorder.counters.renewed, 0);
   });
 
+  it("that an admission policy denies are dropped: it would not change its mind", async () => {
+    start();
+    const message =
+      "events.events.k8s.io \"x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no";
+    server.answerOnce((reply) => {
+      reply.writeHead(403, { "Content-Type": "application/json" });
+      reply.end(JSON.stringify({ kind: "Status", code: 403, reason: "Forbidden", message }));
+    });
+    fire();
+    await when(clock, "it is dropped", () => recorder.counters.dropped === 1);
+    fire({ id: "another" });
+    await sent(1);
+    assert.equal(recorder.status.status, "ok");
+  });
+
   it("hold no secrets", async () => {
     start();
     const about = incident();
-    alerts.tell(
-      { ...about, subject: { ...about.subject, message: "token hunter2-secret leaked" } },
-      "firing",
-      clock.now(),
-    );
+    alerts.tell({
+      incident: { ...about, subject: { ...about.subject, message: "token hunter2-secret leaked" } },
+      transition: "firing",
+      atMs: clock.now(),
+    });
     await sent(1);
     assert.match(String(only()["note"]), /token \*\*\* leaked/);
   });
