@@ -4,6 +4,8 @@ import { valuesText } from "./chart.ts";
 import { documentedValues } from "./chart/values.ts";
 import { collectors } from "../src/collect/index.ts";
 import { leavesOf } from "../src/config/settings.ts";
+import { reasonOf } from "../src/kubernetes/reasons.ts";
+import { rights, type Right } from "../src/kubernetes/rights.ts";
 import { checks } from "../src/doctor/index.ts";
 import { channelPlugins } from "../src/notify/index.ts";
 import { ownMetrics, type MeasuredParts } from "../src/own-metrics.ts";
@@ -38,6 +40,12 @@ function briefly(value: unknown): string {
 
 const perMinute = ({ count, perMs }: { count: number; perMs: number }): string =>
   `${count} in ${perMs / 1_000} s`;
+
+const places: Readonly<Record<Right["scope"], string>> = {
+  namespaced: "the agent's namespace",
+  default: "namespace `default`",
+  cluster: "the cluster",
+};
 
 /** Every table by its name. */
 export const tables: Readonly<Record<string, () => string>> = {
@@ -100,6 +108,29 @@ export const tables: Readonly<Record<string, () => string>> = {
       ["check", "what it looks at", "what is lost without it"],
       checks.map(({ name, doc, costs }) => [code(name), doc, costs]),
     ),
+  reasons: () =>
+    table(
+      ["index", "breach", "recovery"],
+      collectors.flatMap(({ indexes }) =>
+        indexes.map(({ name }) => [
+          code(name),
+          code(reasonOf(name, "breach", ">")),
+          code(reasonOf(name, "recovery", ">")),
+        ]),
+      ),
+    ),
+  rights: () =>
+    table(
+      ["right", "where", "for", "without it"],
+      Object.values<Right>(rights).map((right) => [
+        code(
+          `${right.verbs.join(", ")} ${right.resource}${right.group === "" ? "" : `.${right.group}`}`,
+        ),
+        places[right.scope],
+        right.neededFor,
+        right.without,
+      ]),
+    ),
   metrics: () =>
     table(
       ["metric", "labels", ""],
@@ -131,6 +162,7 @@ export const documents = [
   "docs/configuration.md",
   "docs/metrics.md",
   "docs/channels.md",
+  "docs/kubernetes.md",
   "docs/doctor.md",
   "charts/targetvpc/README.md",
 ];
