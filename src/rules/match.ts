@@ -6,7 +6,6 @@ import {
   type TaintMatch,
 } from "../core/node-match.ts";
 import { globMatches } from "../core/rule.ts";
-import type { Policy } from "./book.ts";
 
 function hasName({ names }: NodeMatch, { cluster, name }: NodeIdentity): boolean {
   if (names === null) return true;
@@ -65,9 +64,4 @@ export function matchesNode(
   if (!needsFacts(match)) return "yes";
   if (facts === null) return "unknown";
   return fits(match, facts) ? "yes" : "no";
-}
-
-/** Whether any rule in force asks for more of a node than its name: if none does, nobody need ask for it. */
-export function policyNeedsFacts({ rules }: Pick<Policy, "rules">): boolean {
-  return rules.some(({ value }) => value.enabled && needsFacts(value.nodes));
 }

@@ -3,8 +3,7 @@ import fc from "fast-check";
 import { labelOperators, needsFacts, taintEffects } from "../../src/core/node-match.ts";
 import type { NodeFacts } from "../../src/core/node.ts";
 import { showRule, type Rule } from "../../src/core/rule.ts";
-import { createBook } from "../../src/rules/book.ts";
-import { matchesNode, policyNeedsFacts } from "../../src/rules/match.ts";
+import { matchesNode } from "../../src/rules/match.ts";
 import { parseRule } from "../../src/rules/schema.ts";
 
 const node = { cluster: "prod", name: "gpu-1", ip: "10.0.0.1" };
@@ -152,22 +151,5 @@ describe("nodes of a rule", () => {
         assert.equal(Array.isArray(shown) || shown === null, !needsFacts(rule.nodes));
       }),
     );
-  });
-
-  it("are more than names only in a policy that says so", () => {
-    const needs = (nodes: unknown, enabled = true): boolean => {
-      const book = createBook(["file"], () => undefined);
-      const rules = [{ ...ruleFor(nodes), enabled }];
-      book.set("file", {
-        document: { rules, channels: [], metrics: {}, alerts: {} },
-        revision: "1",
-      });
-      return policyNeedsFacts(book.policy);
-    };
-    assert.equal(needs(null), false);
-    assert.equal(needs(["gpu-*"]), false);
-    assert.equal(needs({ matchLabels: { pool: "gpu" } }), true);
-    assert.equal(needs({ excludeTaints: [{ key: "x" }] }), true);
-    assert.equal(needs({ matchLabels: { pool: "gpu" } }, false), false);
   });
 });
