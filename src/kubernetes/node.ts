@@ -27,7 +27,8 @@ export interface NodeDeps {
  */
 const everyMs = 5 * 60_000;
 const jitter = 0.1;
-const backoffLimits = { firstMs: 2_000, maxMs: everyMs };
+/** An API server that was away is asked again soon after it is back. */
+const backoffLimits = { firstMs: 2_000, maxMs: 30_000 };
 
 /** The agent's own Node: its UID, labels, taints and conditions. */
 export class OwnNode {

@@ -61,7 +61,7 @@ type Outcome =
 
 /** Events that wait for the API server; Events live an hour there, older ones would tell nothing. */
 const maxWaiting = 256;
-const backoffLimits = { firstMs: 1_000, maxMs: 60_000 };
+const backoffLimits = { firstMs: 1_000, maxMs: 30_000 };
 const idleMs = 3_600_000;
 
 function rightFor({ kind }: Regarding): { right: Right; where: string } {

@@ -93,7 +93,7 @@ export function hostAddress(): string {
 }
 
 /** Waits for something of the cluster. */
-export const soon = (what: string, check: () => Promise<boolean> | boolean, timeoutMs = 60_000) =>
+export const soon = (what: string, check: () => Promise<boolean> | boolean, timeoutMs = 120_000) =>
   eventually(
     what,
     async () => {
