@@ -122,7 +122,13 @@ describe("an API server that dies", () => {
   });
 
   it("does not keep an agent from starting with the ConfigMap's rules", async () => {
-    const container = (await release.pod()).status.containerStatuses?.[0];
+    const { metadata, status: state } = await release.pod();
+    const [container] = state.containerStatuses ?? [];
+    // A start without the API server goes by the mount, which the kubelet brings up to date within about a minute.
+    const mounted = ["exec", metadata.name, "--", "cat", "/etc/targetvpc/policy/config.yaml"];
+    await soon("the mount is up to date", async () =>
+      (await kubectl("-n", namespace, ...mounted)).includes("memory-used"),
+    );
     await kill();
     await soon("it is missed", async () => (await kubernetes()).status === "down");
     // The kubelet starts a container anew without asking anybody.
