@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { AgentError, errorText, type Fault } from "./core/errors.ts";
+import { AgentError, codeOf, errorText, type Fault } from "./core/errors.ts";
 import type { PolicyDocument } from "./core/policy.ts";
 import type { Parsed } from "./base/parse.ts";
 import { same } from "./base/same.ts";
@@ -35,6 +35,7 @@ export type Loaded = { readonly files: readonly string[] } & (
   | { readonly ok: false; readonly cause: unknown }
 );
 
+/** Every setting of the file and the environment, with the names that the lists know. */
 export const table = settingsTable({
   backends: backends.map(({ name }) => name),
   collectors: collectorNames,
@@ -42,10 +43,6 @@ export const table = settingsTable({
 
 /** Taken when no other is named, and not missed when it is not there. */
 const defaultPath = "config/default.json";
-
-function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-}
 
 /** Reads documents of sources; `readFile` reads what `*_file` settings name. */
 export function documentParser(readFile: ReadFile): (input: unknown) => Parsed<PolicyDocument> {
@@ -71,7 +68,7 @@ async function readConfigFile(
     const from = path ?? defaultPath;
     return { path: from, input: await parseConfigText(readFile(from), from) };
   } catch (cause) {
-    if (path === null && isMissing(cause)) return { path: null, input: undefined };
+    if (path === null && codeOf(cause) === "ENOENT") return { path: null, input: undefined };
     if (cause instanceof AgentError) throw cause;
     throw wrongSettings([
       { path: path ?? defaultPath, message: `cannot be read: ${errorText(cause)}` },

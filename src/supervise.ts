@@ -1,4 +1,4 @@
-import { AgentError, errorText } from "./core/errors.ts";
+import { errorText } from "./core/errors.ts";
 import type { Clock, Log, Running } from "./core/ports.ts";
 import { followFiles } from "./base/follow.ts";
 import type { App } from "./app.ts";
@@ -18,14 +18,6 @@ export interface SuperviseDeps {
   readonly create: (settings: Settings) => Agent;
   /** A changed agent could not be started; its predecessor has ended. */
   readonly onLost: (cause: unknown) => void;
-}
-
-/** What is wrong in one line, each fault with where it is. */
-function reasonOf(cause: unknown): string {
-  if (!(cause instanceof AgentError) || cause.faults.length === 0) return errorText(cause);
-  return cause.faults
-    .map(({ path, message }) => (path === "" ? message : `${path}: ${message}`))
-    .join("; ");
 }
 
 /**
@@ -98,7 +90,7 @@ export class Supervisor {
 
   #refuse(cause: unknown): void {
     const { app, log } = this.#agent;
-    const reason = reasonOf(cause);
+    const reason = errorText(cause);
     if (app.file.status !== "ok" && app.file.lastError === reason) return;
     log.warn("configuration refused", { reason, meanwhile: "the last good one stays in force" });
     app.judgeFile(reason);

@@ -1,5 +1,5 @@
 import type { Parsed } from "../base/parse.ts";
-import { AgentError, errorText, type Fault } from "../core/errors.ts";
+import { faultsText, type Fault } from "../core/errors.ts";
 import type { PolicyDocument } from "../core/policy.ts";
 import type { Reading } from "./answer.ts";
 import { normalise } from "./forms.ts";
@@ -17,8 +17,7 @@ export type Understood =
   | Exclude<Reading, { kind: "policy" | "invalid" }>;
 
 function refused(faults: readonly Fault[]): Understood {
-  const reason = errorText(new AgentError("INPUT_INVALID", "refused", { faults }));
-  return { kind: "refused", reason };
+  return { kind: "refused", reason: faultsText(faults) };
 }
 
 /** Checks an answer as a whole: one fault refuses it, and every fault names its path in the answer as it was given. */

@@ -1,14 +1,11 @@
 import { readdirSync, statSync, type BigIntStats } from "node:fs";
+import { codeOf } from "../core/errors.ts";
 import type { Clock, Running } from "../core/ports.ts";
 import { loop } from "./every.ts";
 
 const lookEveryMs = 1_000;
 /** Somebody is writing: after so long without a further change, that is over. */
 const settleMs = 250;
-
-function codeOf(cause: unknown): string {
-  return cause instanceof Error && "code" in cause ? String(cause.code) : "unreadable";
-}
 
 /** The change time tells what the others do not: new rights, a file put back with its old date. */
 function identity({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
@@ -23,7 +20,7 @@ function stamp(path: string, deep: boolean): string {
     if (!found.isDirectory()) return identity(found);
     return deep ? `{${entries(path).join()}}` : "directory";
   } catch (cause) {
-    return codeOf(cause);
+    return codeOf(cause) ?? "unreadable";
   }
 }
 

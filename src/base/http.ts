@@ -1,6 +1,6 @@
 import http from "node:http";
 import https from "node:https";
-import { AgentError } from "../core/errors.ts";
+import { AgentError, codeOf } from "../core/errors.ts";
 
 export interface HttpRequest {
   readonly method: "GET" | "POST";
@@ -47,8 +47,7 @@ export async function readBody(
 export function describeFailure(cause: unknown, signal: AbortSignal): string {
   if (signal.aborted) return signal.reason instanceof Error ? signal.reason.message : "aborted";
   if (!(cause instanceof Error)) return String(cause);
-  const { code } = cause as NodeJS.ErrnoException;
-  return cause.message === "" && code !== undefined ? code : cause.message;
+  return cause.message === "" ? (codeOf(cause) ?? "") : cause.message;
 }
 
 /** Sends a request; resolves with the head of the answer. Rejects with the system's own error. */

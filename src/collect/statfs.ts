@@ -1,5 +1,5 @@
 import { deadline } from "../base/every.ts";
-import { errorText } from "../core/errors.ts";
+import { codeOf, errorText } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import type { Filesystem, FilesystemUsage } from "./filesystems.ts";
 import type { Lane } from "./mounts.ts";
@@ -62,11 +62,6 @@ function usageOf({
   };
 }
 
-function reasonOf(cause: unknown): string {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  return typeof code === "string" ? code : errorText(cause);
-}
-
 interface LaneCalls {
   look(path: string, timeUp: AbortSignal): Promise<SizeLook>;
   stuck(): number;
@@ -82,7 +77,7 @@ function createLane(statfs: Statfs): LaneCalls {
     try {
       return { usage: usageOf(await statfs(path)), error: null };
     } catch (cause) {
-      return { usage: null, error: reasonOf(cause) };
+      return { usage: null, error: codeOf(cause) ?? errorText(cause) };
     } finally {
       inFlight.delete(path);
       stuck.delete(path);

@@ -45,12 +45,22 @@ export class AgentError extends Error {
   }
 }
 
+/** Everything that is wrong with an input in one line, each fault with its path. */
+export function faultsText(faults: readonly Fault[]): string {
+  return faults
+    .map(({ path, message }) => (path === "" ? message : `${path}: ${message}`))
+    .join("; ");
+}
+
+/** The code of a system's or a library's error, such as `ENOENT`; undefined when it has none. */
+export function codeOf(cause: unknown): string | undefined {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return typeof code === "string" ? code : undefined;
+}
+
 /** The text of anything thrown; of an `AgentError` with faults, each fault with its path. */
 export function errorText(cause: unknown): string {
-  if (cause instanceof AgentError && cause.faults.length > 0)
-    return cause.faults
-      .map(({ path, message }) => (path === "" ? message : `${path}: ${message}`))
-      .join("; ");
+  if (cause instanceof AgentError && cause.faults.length > 0) return faultsText(cause.faults);
   if (cause instanceof AggregateError && cause.message === "")
     return cause.errors.map(errorText).join("; ");
   // The parser's own message quotes the text around the mistake, and with it what may be secret.

@@ -1,4 +1,4 @@
-import { AgentError, errorText } from "../core/errors.ts";
+import { faultsText } from "../core/errors.ts";
 import { rights } from "../kubernetes/rights.ts";
 import { failed, off, ok, warning, type Check, type Finding } from "./contract.ts";
 import type { Content } from "./see-configmap.ts";
@@ -21,7 +21,7 @@ function findingOf({ name, title, costs, fix }: Way, content: Content): Finding 
     case "refused": {
       const { faults } = content;
       return failed(name, {
-        found: `${title}: ${errorText(new AgentError("INPUT_INVALID", "refused", { faults }))}`,
+        found: `${title}: ${faultsText(faults)}`,
         costs: "the whole version is refused; the last good one stays in force",
         fix: "correct what is named; targetvpc check-config FILE checks the same text offline",
       });

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { access, constants, rm, stat, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { errorText } from "../core/errors.ts";
+import { codeOf, errorText } from "../core/errors.ts";
 import { failed, ok, warning, type Check, type Finding } from "./contract.ts";
 
 const name = "storage.dir";
@@ -18,8 +18,7 @@ async function nearest(dir: string): Promise<string> {
     await stat(dir);
     return dir;
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code !== "ENOENT" || path.dirname(dir) === dir) throw cause;
+    if (codeOf(cause) !== "ENOENT" || path.dirname(dir) === dir) throw cause;
     return nearest(path.dirname(dir));
   }
 }

@@ -1,6 +1,6 @@
 import http from "node:http";
 import https from "node:https";
-import { AgentError, errorText } from "../core/errors.ts";
+import { AgentError, codeOf, errorText } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import { deadline } from "../base/every.ts";
 import { describeFailure, openRequest, readBody } from "../base/http.ts";
@@ -67,7 +67,7 @@ function bodyOf({ body, patch }: KubeRequest): { text?: string; headers: Record<
 
 /** A kept connection was closed by the server just as it was used again: nothing was wrong with the request. */
 function wasStale(cause: unknown, signal: AbortSignal): boolean {
-  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  const code = codeOf(cause);
   return !signal.aborted && (code === "ECONNRESET" || code === "EPIPE");
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { AgentError, errorText, type Fault } from "../core/errors.ts";
+import { errorText, faultsText, type Fault } from "../core/errors.ts";
 import type { PolicyDocument } from "../core/policy.ts";
 import type { Clock, ComponentState, ComponentStatus, Log } from "../core/ports.ts";
 import type { Parsed } from "../base/parse.ts";
@@ -227,8 +227,7 @@ export class ConfigMapSource {
 
   #refuse(faults: readonly Fault[], object: ConfigMap | null): void {
     const { log, title, rejected } = this.#deps;
-    const text = errorText(new AgentError("INPUT_INVALID", "refused", { faults }));
-    const reason = truncateBytes(text, maxReasonBytes);
+    const reason = truncateBytes(faultsText(faults), maxReasonBytes);
     this.#refusal = reason;
     log.warn("configmap refused", { configmap: title, reason });
     const mayComeRight = faults.every(({ path }) => path.endsWith("_file"));

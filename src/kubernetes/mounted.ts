@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync, realpathSync } from "node:fs";
 import path from "node:path";
-import { AgentError, errorText } from "../core/errors.ts";
+import { AgentError, codeOf, errorText } from "../core/errors.ts";
 
 /** Keys of the ConfigMap that hold rules and channels; exactly one of them is there. */
 export const configKeys = ["config.yaml", "config.yml", "config.json"] as const;
@@ -31,17 +31,13 @@ export type Mounted =
   | { readonly kind: "absent" }
   | { readonly kind: "data"; readonly data: Readonly<Record<string, string>> };
 
-function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-}
-
 /** Reads the keys of a mounted ConfigMap; other entries (`..data` and the like) are the kubelet's own. */
 export function readMounted(dir: string): Mounted {
   let names: string[];
   try {
     names = readdirSync(dir).filter((name) => !name.startsWith(".."));
   } catch (cause) {
-    if (isMissing(cause)) return { kind: "no-mount" };
+    if (codeOf(cause) === "ENOENT") return { kind: "no-mount" };
     throw cause;
   }
   if (names.length === 0) return { kind: "absent" };

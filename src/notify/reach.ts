@@ -2,7 +2,7 @@ import { lookup } from "node:dns/promises";
 import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
-import { errorText } from "../core/errors.ts";
+import { codeOf, errorText } from "../core/errors.ts";
 
 /** The steps of a way to a service, in their order. */
 export type ReachStep = "dns" | "tcp" | "tls" | "auth";
@@ -27,8 +27,7 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
 
 /** Whether an error is about certificates or the handshake, by the codes of Node and OpenSSL. */
 export function isTlsFailure(cause: unknown): boolean {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const text = `${code} ${errorText(cause)}`;
+  const text = `${codeOf(cause) ?? ""} ${errorText(cause)}`;
   return /CERT|SELF_SIGNED|ERR_TLS|ERR_SSL|ERR_OSSL|EPROTO|UNABLE_TO_|certificate|SSL routines/.test(
     text,
   );
@@ -42,8 +41,7 @@ async function step<T>(
   try {
     return await untilAborted(work(), signal);
   } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-    return { ok: false, step: name, reason: errorText(cause) || code };
+    return { ok: false, step: name, reason: errorText(cause) || (codeOf(cause) ?? "") };
   }
 }
 

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
-import { errorText } from "../core/errors.ts";
+import { codeOf, errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 
 /** Small files beside the agent: what must survive a restart without Redis. */
@@ -44,15 +44,11 @@ async function ensureDirectory(dir: string): Promise<void> {
   try {
     await mkdir(dir, { mode: ownerOnly });
   } catch (cause) {
-    if (hasCode(cause, "EEXIST")) return;
-    if (!hasCode(cause, "ENOENT") || path.dirname(dir) === dir) throw cause;
+    if (codeOf(cause) === "EEXIST") return;
+    if (codeOf(cause) !== "ENOENT" || path.dirname(dir) === dir) throw cause;
     await ensureDirectory(path.dirname(dir));
     await mkdir(dir, { mode: ownerOnly });
   }
-}
-
-function hasCode(cause: unknown, code: string): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === code;
 }
 
 /**
@@ -90,7 +86,7 @@ export function createLocalFiles(
         if (text === null) log.warn("local file unreadable", { file: name, cause: "no answer" });
         return text;
       } catch (cause) {
-        if (!hasCode(cause, "ENOENT"))
+        if (codeOf(cause) !== "ENOENT")
           log.warn("local file unreadable", { file: name, cause: errorText(cause) });
         return null;
       } finally {
