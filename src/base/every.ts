@@ -20,6 +20,19 @@ export function deadline(clock: Clock, ms: number, parent?: AbortSignal): Deadli
   return { signal, clear: () => timer.abort(over) };
 }
 
+/** Waits no longer than until the signal aborts; rejects with its reason then. */
+export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const giveUp = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  if (signal.aborted) giveUp();
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
+}
+
 /** A deadline that begins anew with every sign of life. */
 export interface IdleDeadline extends Deadline {
   touch(): void;

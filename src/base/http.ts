@@ -43,6 +43,12 @@ export async function readBody(
   return Buffer.concat(chunks).toString("utf8");
 }
 
+/** The server's clock by its `Date` header, Unix milliseconds in whole seconds; null without one. */
+export function serverMs({ date }: http.IncomingHttpHeaders): number | null {
+  const ms = Date.parse(date ?? "");
+  return Number.isNaN(ms) ? null : ms;
+}
+
 /** Node's own message of a refused dual-stack connection is empty; the code says what happened. */
 export function describeFailure(cause: unknown, signal: AbortSignal): string {
   if (signal.aborted) return signal.reason instanceof Error ? signal.reason.message : "aborted";

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
-import { deadline } from "../base/every.ts";
+import { deadline, untilAborted } from "../base/every.ts";
 import type { ProcessUse } from "../core/delivery.ts";
 import { AgentError, errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
@@ -25,7 +25,8 @@ export interface EvidenceDeps {
   readonly log: Log;
 }
 
-const told = 5;
+/** More would hide who it is. */
+const maxTold = 5;
 /** An alert waits for its evidence no longer. */
 const deadlineMs = 300;
 /**
@@ -92,7 +93,7 @@ function biggestOf(uses: readonly Use[]): readonly Use[] {
   return uses
     .filter(({ value }) => value > 0)
     .sort((a, b) => b.value - a.value)
-    .slice(0, told);
+    .slice(0, maxTold);
 }
 
 /** Shares of one core between two looks; who was not there at both is left out. */
@@ -140,15 +141,6 @@ type Kind = (typeof kinds)[keyof typeof kinds];
 
 const noOwner: CgroupOwner = { container: null, podUid: null, unit: null };
 
-/** What a promise brings, or undefined when the signal is faster. */
-async function inTime<T>(signal: AbortSignal, work: Promise<T>): Promise<T | undefined> {
-  const { promise, resolve } = Promise.withResolvers<undefined>();
-  const late = (): void => resolve(undefined);
-  signal.addEventListener("abort", late);
-  if (signal.aborted) late();
-  return Promise.race([work, promise]).finally(() => signal.removeEventListener("abort", late));
-}
-
 /** Looks at the processes of a host; nothing is read before somebody asks. */
 export function createEvidence(deps: EvidenceDeps): Evidence {
   const { host, clock, log } = deps;
@@ -169,15 +161,16 @@ export function createEvidence(deps: EvidenceDeps): Evidence {
     const named = nameOwners(host.roots.root, cgroups).finally(() => {
       naming = false;
     });
-    return (await inTime(signal, named)) ?? plain;
+    // It never fails by itself.
+    return untilAborted(named, signal).catch(() => plain);
   };
 
   const find = async (kind: Kind): Promise<readonly ProcessUse[] | null> => {
     const timeUp = deadline(clock, deadlineMs);
     try {
-      const uses = await inTime(timeUp.signal, kind.look(deps, timeUp.signal));
-      if (uses === undefined || timeUp.signal.aborted)
-        throw new AgentError("PROC_UNREADABLE", `not read in ${deadlineMs} ms`);
+      const uses = await untilAborted(kind.look(deps, timeUp.signal), timeUp.signal);
+      // What was looked at until then is not all of it.
+      timeUp.signal.throwIfAborted();
       const owners = await ownersOf(uses, timeUp.signal);
       return uses.map((use, at) => ({ ...use, unit: kind.unit, owner: owners[at] ?? null }));
     } catch (cause) {

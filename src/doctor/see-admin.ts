@@ -3,7 +3,7 @@ import type { Clock } from "../core/ports.ts";
 import { readReply } from "../admin/answer.ts";
 import { adminHeaders, adminRedactor, ask, endpointUrl } from "../admin/request.ts";
 import { understand, type Understood } from "../admin/understand.ts";
-import type { HttpClient } from "../base/http.ts";
+import { serverMs, type HttpClient } from "../base/http.ts";
 import type { Config } from "../config/settings.ts";
 import { adminSettings } from "../admin-link.ts";
 import { parseForeignDocument } from "../settings.ts";
@@ -40,13 +40,13 @@ export async function askAdmin({ config, node, http, clock }: AskAdminDeps): Pro
   const nowMs = clock.now();
   const question = { nowMs, ip: node.ip, withToken: token !== null, withEtag: false };
   const understood = understand(readReply(asked.reply, question), parseForeignDocument);
-  const serverMs = Date.parse(asked.reply.headers.date ?? "");
+  const itsMs = serverMs(asked.reply.headers);
   return {
     kind: "answered",
     understood:
       "reason" in understood
         ? { ...understood, reason: redactor.redact(understood.reason) }
         : understood,
-    aheadMs: Number.isNaN(serverMs) ? null : serverMs - nowMs,
+    aheadMs: itsMs === null ? null : itsMs - nowMs,
   };
 }

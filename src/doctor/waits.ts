@@ -1,6 +1,5 @@
 import type { Clock } from "../core/ports.ts";
-import { deadline } from "../base/every.ts";
-import { untilAborted } from "../notify/reach.ts";
+import { deadline, untilAborted } from "../base/every.ts";
 
 /** Waits with deadlines, and knows what was not waited for any longer. */
 export class Waits {

@@ -3,7 +3,7 @@ import https from "node:https";
 import { AgentError, codeOf, errorText } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import { deadline } from "../base/every.ts";
-import { describeFailure, openRequest, readBody } from "../base/http.ts";
+import { describeFailure, openRequest, readBody, serverMs } from "../base/http.ts";
 import type { Access, Credentials } from "./credentials.ts";
 
 export interface KubeRequest {
@@ -181,13 +181,9 @@ class Client implements KubeClient {
       },
       text,
     );
-    this.#note(reply.headers.date);
+    const itsMs = serverMs(reply.headers);
+    if (itsMs !== null) this.#offsetMs = itsMs - this.#clock.now();
     return reply;
-  }
-
-  #note(date: string | undefined): void {
-    const serverMs = Date.parse(date ?? "");
-    if (!Number.isNaN(serverMs)) this.#offsetMs = serverMs - this.#clock.now();
   }
 
   #agentsFor({ fingerprint, tls }: Access, secure: boolean): Agents {

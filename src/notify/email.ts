@@ -9,7 +9,8 @@ import { isLoopback } from "./address.ts";
 import { defineChannel, type ChannelDeps } from "./contract.ts";
 import { composeMail, type Mail } from "./mail.ts";
 import { failedOutcome } from "./outcome.ts";
-import { isTlsFailure, untilAborted, type Reached, type ReachStep } from "./reach.ts";
+import { untilAborted } from "../base/every.ts";
+import { isTlsFailure, type Reached, type ReachStep } from "./reach.ts";
 
 /** One address and nothing that could end a command or a header. */
 const address = v.pipe(

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import net from "node:net";
 import tls from "node:tls";
 import { codeOf, errorText } from "../core/errors.ts";
+import { untilAborted } from "../base/every.ts";
 
 /** The steps of a way to a service, in their order. */
 export type ReachStep = "dns" | "tcp" | "tls" | "auth";
@@ -11,19 +12,6 @@ export type ReachStep = "dns" | "tcp" | "tls" | "auth";
 export type Reached =
   | { readonly ok: true; readonly found: string }
   | { readonly ok: false; readonly step: ReachStep; readonly reason: string };
-
-/** Waits no longer than until the signal aborts; rejects with its reason then. */
-export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>();
-  const giveUp = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", giveUp, { once: true });
-  if (signal.aborted) giveUp();
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", giveUp);
-  }
-}
 
 /** Whether an error is about certificates or the handshake, by the codes of Node and OpenSSL. */
 export function isTlsFailure(cause: unknown): boolean {

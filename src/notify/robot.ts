@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
+import { serverMs } from "../base/http.ts";
 import { flag, list, secret, strictObject, text } from "../base/parse.ts";
 import { AgentError } from "../core/errors.ts";
 import type { Outcome } from "../core/delivery.ts";
@@ -172,8 +173,8 @@ export function createRobotPost(
       }
       const json = parseObject(reply.body);
       if (json === null) return unreadable(status, messageId);
-      const serviceMs = Date.parse(reply.headers.date ?? "");
-      const clockAheadMs = Number.isNaN(serviceMs) ? null : clock.now() - serviceMs;
+      const serviceMs = serverMs(reply.headers);
+      const clockAheadMs = serviceMs === null ? null : clock.now() - serviceMs;
       const outcome = judge({ status, json, clockAheadMs });
       if (outcome === null) return unreadable(status, messageId);
       doubtful.delete(messageId);

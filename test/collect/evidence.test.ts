@@ -321,7 +321,7 @@ describe("evidence", () => {
     assert.equal(answer, "none yet");
     await clock.advance(1);
     assert.equal(await asked, null);
-    assert.match(String(lines[0]?.fields["cause"]), /not read in 300 ms/);
+    assert.match(String(lines[0]?.fields["cause"]), /no answer in 300 ms/);
     await settle();
     assert.equal(clock.waiting, 0);
   });
