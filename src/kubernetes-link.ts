@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Incident } from "./core/alert.ts";
 import { AgentError, errorText } from "./core/errors.ts";
 import { nodeId, type NodeIdentity } from "./core/node.ts";
-import type { ComponentStatus } from "./core/ports.ts";
+import type { Clock, ComponentStatus } from "./core/ports.ts";
 import type { PolicyDocument } from "./core/policy.ts";
 import type { Parsed } from "./base/parse.ts";
 import { parseConfigText } from "./config/file.ts";
@@ -39,8 +39,9 @@ export function apiAccess({ enabled }: Kubernetes): "cluster" | "kubeconfig" | n
 }
 
 function ownNamespace({ namespace, pod_namespace: ofPod }: Kubernetes): string {
+  const given = namespace ?? ofPod;
+  if (given !== null) return given;
   const file = path.join(serviceAccountDir, "namespace");
-  if (namespace !== null || ofPod !== null) return namespace ?? ofPod ?? "";
   return existsSync(file) ? readFileSync(file, "utf8").trim() : "default";
 }
 
@@ -59,16 +60,13 @@ export function clusterSettings(config: Kubernetes): ClusterSettings {
 }
 
 /** A client for the API server; null when it is not to be asked. */
-export function kubeClient(
-  config: Kubernetes,
-  { clock }: Pick<AppDeps, "clock">,
-): KubeClient | null {
+function kubeClient(config: Kubernetes, clock: Clock): KubeClient | null {
   const from = apiAccess(config);
   return from === null ? null : createKubeClient(() => loadCredentials(from), clock);
 }
 
 /** Whether there is a cluster to work in, or a ConfigMap that one mounts. */
-export function isInCluster(config: Kubernetes): boolean {
+function isInCluster(config: Kubernetes): boolean {
   return apiAccess(config) !== null || config.configmap_dir !== null;
 }
 
@@ -97,7 +95,7 @@ export function createKubernetesLink(deps: KubernetesLinkDeps): Cluster | null {
   return new Cluster({
     ...deps,
     settings: clusterSettings(config),
-    client: kubeClient(config, deps),
+    client: kubeClient(config, deps.clock),
     keep: {
       load: (kind) => storage.local.read(fileOf(kind)),
       save: (kind, json) => storage.local.write(fileOf(kind), json),

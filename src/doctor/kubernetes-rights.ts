@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { AgentError, errorText } from "../core/errors.ts";
 import type { KubeClient } from "../kubernetes/client.ts";
 import { refusalOf } from "../kubernetes/objects.ts";
-import { rights as all, type Right } from "../kubernetes/rights.ts";
+import { resourceName, rights as all, type Right } from "../kubernetes/rights.ts";
 import { clusterSettings } from "../kubernetes-link.ts";
 import { failed, off, ok, type Check, type Finding } from "./contract.ts";
 import { askMs, type Surroundings } from "./surroundings.ts";
@@ -72,9 +72,7 @@ function ruleOf({ right, namespace, object }: Question): string {
 async function ask(key: string, question: Question, around: Surroundings): Promise<Finding> {
   const name = `kubernetes.right.${key}`;
   const { right, namespace } = question;
-  const place = namespace === null ? "" : ` in ${namespace}`;
-  const group = right.group === "" ? "" : `.${right.group}`;
-  const what = `${right.resource}${group}${place}`;
+  const what = resourceName(right) + (namespace === null ? "" : ` in ${namespace}`);
   const { cluster, waits } = around;
   if (cluster === null) return off(name, "no cluster");
   try {

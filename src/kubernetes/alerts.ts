@@ -4,12 +4,16 @@ import { nodeId, type NodeIdentity } from "../core/node.ts";
 import type { Clock, ComponentStatus, Running } from "../core/ports.ts";
 import { loop } from "../base/every.ts";
 import type { ConfigMap } from "./objects.ts";
-import { firingKey, foreignNote, noteOf, type Note, type Regarding } from "./event.ts";
+import {
+  firingKey,
+  foreignNote,
+  noteOf,
+  type AlertTransition,
+  type Note,
+  type Regarding,
+} from "./event.ts";
 import type { EventRecorder } from "./recorder.ts";
 import { TroubleNotes } from "./trouble.ts";
-
-/** The kind of thing that happened to an alert. */
-export type AlertTransition = "firing" | "escalated" | "resolved";
 
 /** What happened to an alert. */
 export interface AlertNews {

@@ -1,6 +1,6 @@
 import type { Incident } from "../core/alert.ts";
 import { errorText } from "../core/errors.ts";
-import type { NodeFacts, NodeIdentity } from "../core/node.ts";
+import { nodeId, type NodeFacts, type NodeIdentity } from "../core/node.ts";
 import type { PolicyDocument } from "../core/policy.ts";
 import type { Clock, ComponentStatus, Log, Running } from "../core/ports.ts";
 import { followFiles } from "../base/follow.ts";
@@ -96,21 +96,14 @@ export class Cluster {
 
   get status(): ComponentStatus {
     const api = this.#api;
-    const all = {
-      configmap: this.source.status,
+    const ofApi: Readonly<Record<string, ComponentStatus>> = {
       ...(api === null ? {} : { node: api.node.status, events: api.recorder.status }),
       ...(api?.condition ? { condition: api.condition.status } : {}),
     };
+    const states = Object.entries(ofApi).map(([name, { status }]) => [name, status] as const);
     return {
-      ...worstOf(all),
-      details: {
-        configmap: this.source.way,
-        ...Object.fromEntries(
-          Object.entries(all)
-            .filter(([name]) => name !== "configmap")
-            .map(([name, { status }]) => [name, status]),
-        ),
-      },
+      ...worstOf([this.source.status, ...Object.values(ofApi)]),
+      details: { configmap: this.source.way, ...Object.fromEntries(states) },
     };
   }
 
@@ -140,7 +133,7 @@ export class Cluster {
   }
 
   #apiParts(client: KubeClient): ApiParts {
-    const { settings, clock, log, random, node: own, firing, parts } = this.#deps;
+    const { settings, clock, log, random, node: own, firing, parts, redact } = this.#deps;
     const common = { client, clock, log, random };
     const node = new OwnNode({
       ...common,
@@ -154,7 +147,6 @@ export class Cluster {
         if (!this.#knowsFacts) this.#tellFacts({ labels: {}, taints: [] });
       },
     });
-    const { redact } = this.#deps;
     const recorder = new EventRecorder({ ...common, redact, instance: own.name });
     const alerts = new AlertEvents({
       recorder,
@@ -165,8 +157,7 @@ export class Cluster {
       firing,
       parts,
     });
-    const isOwn = ({ subject }: Incident): boolean =>
-      subject.node.cluster === own.cluster && subject.node.name === own.name;
+    const isOwn = ({ subject }: Incident): boolean => nodeId(subject.node) === nodeId(own);
     const condition = settings.nodeCondition
       ? new NodeCondition({
           ...common,

@@ -3,7 +3,7 @@ import { errorText } from "../core/errors.ts";
 import type { Clock, ComponentStatus, Log, Running } from "../core/ports.ts";
 import { rank } from "../core/rule.ts";
 import { seriesKey } from "../core/series.ts";
-import { loop } from "../base/every.ts";
+import { deadline, loop } from "../base/every.ts";
 import { createStatus, type StatusKeeper } from "../base/status.ts";
 import { truncateBytes } from "../base/text.ts";
 import type { KubeClient } from "./client.ts";
@@ -137,14 +137,13 @@ export class NodeCondition {
 
   async #remove(): Promise<void> {
     const { clock, log } = this.#deps;
-    const enough = new AbortController();
-    void clock.sleep(goodbyeMs, enough.signal).then(() => enough.abort());
+    const limit = deadline(clock, goodbyeMs);
     try {
-      await this.#patch({ $patch: "delete", type: conditionType }, enough.signal);
+      await this.#patch({ $patch: "delete", type: conditionType }, limit.signal);
     } catch (cause) {
       log.warn("node condition not removed", { cause: errorText(cause) });
     } finally {
-      enough.abort();
+      limit.clear();
     }
   }
 

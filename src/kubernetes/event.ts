@@ -28,6 +28,9 @@ export interface Note {
   readonly atMs: number;
 }
 
+/** What an Event tells of an alert. */
+export type AlertTransition = "firing" | "escalated" | "resolved";
+
 /** Which controller speaks; the chart's admission policy holds agents to it. */
 export const reportingController = "targetvpc.io/agent";
 
@@ -89,14 +92,19 @@ export function firingKey({ id, level, flaps }: Incident): string {
   return `${id}:${level}:${flaps}`;
 }
 
+function causeText(biggest: ProcessUse | undefined): string {
+  if (biggest === undefined) return "";
+  const { name, owner } = biggest;
+  return `, biggest process ${name}${owner === null ? "" : ` of ${owner}`}`;
+}
+
 function breachText(incident: Incident, biggest: ProcessUse | undefined): string {
   const { subject, value, threshold, level } = incident;
   const { operator, unit, rule, message } = subject;
   const what = seriesKey(subject.index, subject.labels);
   const limit = operator === null ? "" : ` (${operator} ${amount(threshold, unit)})`;
   const said = message === null ? "" : `: ${message}`;
-  const owner = (biggest?.owner ?? null) === null ? "" : ` of ${biggest?.owner}`;
-  const cause = biggest === undefined ? "" : `, biggest process ${biggest.name}${owner}`;
+  const cause = causeText(biggest);
   return `${level}: ${what} is ${amount(value, unit)}${limit}, rule ${rule}${cause}${said}`;
 }
 
@@ -111,7 +119,7 @@ function recoveryText(incident: Incident, atMs: number): string {
 /** What an Event says of an alert at the moment of a transition; `biggest` is the process that uses most. */
 export function noteOf(
   incident: Incident,
-  transition: "firing" | "escalated" | "resolved",
+  transition: AlertTransition,
   atMs: number,
   biggest?: ProcessUse,
 ): Note {

@@ -10,6 +10,8 @@ const spelt: ReadonlyMap<string, string> = new Map([
 
 /** The longest reason the API server takes (`reasonLengthLimit` of pkg/apis/core/validation/events.go). */
 const maxReasonLength = 128;
+/** What the longest reason has beside its index. */
+const fixedLength = "NodeRecovered".length;
 
 /** `cpu_iowait` as `CPUIOWait`: an index in UpperCamelCase; one of a foreign alert may be any text. */
 function camel(index: string): string {
@@ -31,5 +33,5 @@ export function reasonOf(
 ): string {
   const isLow = operator === "<" || operator === "<=";
   const suffix = what === "recovery" ? "Recovered" : isLow ? "Low" : "High";
-  return `Node${camel(index).slice(0, maxReasonLength - 13)}${suffix}`;
+  return `Node${camel(index).slice(0, maxReasonLength - fixedLength)}${suffix}`;
 }

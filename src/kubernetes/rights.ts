@@ -62,6 +62,11 @@ export const rights = {
   },
 } as const satisfies Readonly<Record<string, Right>>;
 
+/** A right's resource as RBAC and kubectl write it: `events.events.k8s.io`. */
+export function resourceName({ resource, group }: Right): string {
+  return group === "" ? resource : `${resource}.${group}`;
+}
+
 /** An API server that has just started refuses what it has not read the roles for: only a refusal that lasts is meant. */
 export const refusalStandsMs = 60_000;
 
@@ -75,6 +80,5 @@ export function explainRefusal(right: Right, where: string, refusal: Refusal): s
   if (refusal.code === 401) return "the API server does not accept the service account's token";
   if (refusal.code !== 403) return `${right.resource}: ${refusal.message}`;
   if (isDenied(refusal)) return refusal.message;
-  const group = right.group === "" ? "" : `.${right.group}`;
-  return `missing right: ${right.verbs.join(", ")} ${right.resource}${group}${where}; without it ${right.without}`;
+  return `missing right: ${right.verbs.join(", ")} ${resourceName(right)}${where}; without it ${right.without}`;
 }

@@ -4,8 +4,7 @@ import type { ComponentState, ComponentStatus } from "../core/ports.ts";
 const order: readonly ComponentState[] = ["disabled", "ok", "starting", "degraded", "down"];
 
 /** Several parts as one: the worst of their states, and everything that is wrong. */
-export function worstOf(parts: Readonly<Record<string, ComponentStatus>>): ComponentStatus {
-  const all = Object.values(parts);
+export function worstOf(all: readonly ComponentStatus[]): ComponentStatus {
   const worst = Math.max(...all.map(({ status }) => order.indexOf(status)));
   const status = order[worst] ?? "down";
   const there = all.filter((part) => part.status === status);

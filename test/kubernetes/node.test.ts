@@ -257,11 +257,11 @@ describe("several parts as one", () => {
     const ok = { status: "ok", sinceMs: 1, lastError: "long ago" } as const;
     const down = { status: "down", sinceMs: 3, lastError: "refused" } as const;
     const degraded = { status: "degraded", sinceMs: 2, lastError: "missing right" } as const;
-    assert.deepEqual(worstOf({ a: ok, b: down, c: degraded, d: down }), {
+    assert.deepEqual(worstOf([ok, down, degraded, down]), {
       status: "down",
       sinceMs: 3,
       lastError: "refused; missing right",
     });
-    assert.deepEqual(worstOf({ a: ok }), ok);
+    assert.deepEqual(worstOf([ok]), ok);
   });
 });
