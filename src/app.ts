@@ -19,6 +19,8 @@ const incomingMs = 600;
 const graceMs = 800;
 const sendingMs = 600;
 const savingMs = 500;
+/** A store that is there answers within milliseconds; the states of an earlier run are waited for this long. */
+const storeMs = 1_000;
 /** Before another agent takes over in the same process, everything ends by itself: nothing that is asked takes longer. */
 const patienceMs = 10_000;
 
@@ -37,7 +39,7 @@ export class App {
   constructor(deps: AppDeps) {
     this.#deps = deps;
     this.#createdAtMs = deps.clock.now();
-    deps.redactor.learn(deps.settings.config);
+    deps.redactor.learn([deps.settings.config, deps.settings.document]);
     this.#parts = createParts(deps);
     const { inForce, storage } = this.#parts;
     inForce.onChange((policy) => this.#apply(policy));
@@ -66,7 +68,7 @@ export class App {
     const intervalMs = (): number => inForce.runtime.intervalMs;
     const onError = (cause: unknown): void => log.error("tick failed", { cause: errorText(cause) });
     this.#running.push(everySlot(clock, intervalMs, (slotMs) => this.#tick(slotMs), onError));
-    await settled(storage.backend, clock);
+    await settled(storage.backend, clock, storeMs);
     await this.#restore();
     this.#restored.resolve(undefined);
     ticker.beginJudging();

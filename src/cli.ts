@@ -149,7 +149,6 @@ function createApp(
   lanes: StatfsLanes = createSystemLanes(systemClock),
 ): { app: App; log: Log } {
   const redactor = createRedactor();
-  redactor.learn([settings.config, settings.document]);
   const log = createAgentLog(settings, redactor);
   const stateDir = stateDirectory(settings.config.storage.dir, env, os.homedir());
   const app = new App({

@@ -75,12 +75,14 @@ export function createStorage(deps: StorageDeps): Storage {
   };
 }
 
-/** A store that is there answers within milliseconds; the states of an earlier run are waited for this long. */
-const patienceMs = 1_000;
 const lookEveryMs = 20;
 
-/** Waits until the backend has connected or given up; not longer than a second. */
-export async function settled(backend: Backend, clock: Clock): Promise<void> {
+/** Waits until a backend has connected or given up, but not for ever. */
+export async function settled(
+  backend: Pick<Backend, "status">,
+  clock: Clock,
+  patienceMs: number,
+): Promise<void> {
   const endMs = clock.monotonic() + patienceMs;
   while (backend.status().status === "starting" && clock.monotonic() < endMs)
     await clock.sleep(lookEveryMs);

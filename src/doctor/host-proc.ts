@@ -77,7 +77,7 @@ async function whose(proc: string, signal: AbortSignal): Promise<Finding> {
   });
 }
 
-/** A process of somebody else's, whose files tell what uses the most; its number, or null when all are hidden. */
+/** Whether processes of others are visible, whose files tell what uses the most. */
 async function others(proc: string, signal: AbortSignal): Promise<Finding> {
   const name = "host.proc.processes";
   const own = await readlink(path.join(proc, "self")).catch(() => String(process.pid));
@@ -104,10 +104,10 @@ export const hostProc: Check = {
   name: "host.proc",
   doc: "`host.proc` is readable file by file, and is the host's and not the container's; processes of others are visible",
   costs: "no values of this node, or those of the container instead",
-  run: async ({ config, settings }, signal) => {
-    const { proc, source } = settings.config.host;
+  run: async ({ config }, signal) => {
+    const { proc, source } = config.host;
     if (source === "portable") return [off("host.proc", "host.source is portable")];
-    if (process.platform !== "linux" && config.host.source === "auto")
+    if (process.platform !== "linux" && source === "auto")
       return [off("host.proc", `${process.platform} has none; the portable collectors are used`)];
     const files = await fileFindings(proc, signal);
     if (files.length === wanted.length) return files.slice(0, 1).map(unreadable);

@@ -4,7 +4,7 @@ import type { Clock, Log } from "../core/ports.ts";
 import type { Config } from "../config/settings.ts";
 import { createConnection, type RedisConnection } from "../store/redis/connection.ts";
 import { redisTarget } from "../store/redis/settings.ts";
-import { redisSettings } from "../storage.ts";
+import { redisSettings, settled } from "../storage.ts";
 
 /** What Redis says of itself; a null is what it may not tell. */
 export interface RedisFacts {
@@ -33,15 +33,12 @@ export interface RedisProbe {
 
 /** A connection gives up after five seconds by itself, then it says why. */
 const patienceMs = 5_500;
-const lookEveryMs = 20;
 /** The probe key goes by itself, should the agent die between writing and removing it. */
 const probeSeconds = 30;
 
 async function connected(connection: RedisConnection, clock: Clock): Promise<string | null> {
   connection.start();
-  const endMs = clock.monotonic() + patienceMs;
-  while (connection.status().status === "starting" && clock.monotonic() < endMs)
-    await clock.sleep(lookEveryMs);
+  await settled(connection, clock, patienceMs);
   const { status, lastError } = connection.status();
   if (status === "ok") return null;
   return lastError ?? `no answer in ${patienceMs / 1_000} s`;

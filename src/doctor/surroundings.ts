@@ -10,7 +10,7 @@ import type { Settings } from "../settings.ts";
 import { askAdmin, type AdminSight } from "./see-admin.ts";
 import { readConfigMap, type ConfigMapSight } from "./see-configmap.ts";
 import { createApiServer, type ApiServer, type ApiSight } from "./see-api.ts";
-import { createRedisProbe, type RedisProbe, type RedisSight } from "./see-redis.ts";
+import { createRedisProbe, type RedisSight } from "./see-redis.ts";
 import { Waits } from "./waits.ts";
 
 export interface SurroundingsDeps {
@@ -63,7 +63,7 @@ export function createSurroundings(deps: SurroundingsDeps): Surroundings {
   const node = identify(config, collecting.host);
   const access = apiAccess(config.kubernetes);
   const cluster = access === null ? null : createApiServer(access, clock);
-  const probe: RedisProbe = createRedisProbe(config, { clock, log: silent });
+  const probe = createRedisProbe(config, { clock, log: silent });
   const api = once(async (): Promise<ApiSight> => (await cluster?.look(waits)) ?? { kind: "off" });
   const configMap = once(() => readConfigMap({ config: config.kubernetes, cluster, waits, api }));
   return {
