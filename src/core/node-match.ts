@@ -35,9 +35,7 @@ export interface NodeMatch {
 }
 
 /** Whether a match depends on more than the node's name. */
-export function needsFacts(match: NodeMatch | null): boolean {
-  if (match === null) return false;
-  const { labels, expressions, taints, withoutTaints } = match;
+export function needsFacts({ labels, expressions, taints, withoutTaints }: NodeMatch): boolean {
   return Object.keys(labels).length + expressions.length + taints.length + withoutTaints.length > 0;
 }
 
