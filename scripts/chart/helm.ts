@@ -20,7 +20,7 @@ export interface KubernetesObject {
   readonly spec?: Record<string, unknown>;
 }
 
-/** Where a program is: a variable, else the PATH. */
+/** What to do about a program that is not there. */
 const howToGet: Readonly<Record<string, string>> = {
   helm: "helm is not there: install helm 3.18 or newer, or helm 4 (https://helm.sh/docs/intro/install), or set HELM to its path",
   kubectl:

@@ -1,6 +1,7 @@
 import type { JsonSchema } from "../../src/config/formats.ts";
 import { channelPlugins } from "../../src/notify/index.ts";
-import { closed, ref, valueTypes } from "./types.ts";
+import { closed } from "./from-valibot.ts";
+import { ref, valueTypes } from "./types.ts";
 import { documentedValues, type DocumentedValue } from "./values.ts";
 
 function leafSchema({ key, default: value, type }: DocumentedValue): JsonSchema {

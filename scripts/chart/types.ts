@@ -22,7 +22,8 @@ function mapOf(additionalProperties: JsonSchema): JsonSchema {
   return { type: "object", additionalProperties };
 }
 
-function ref(type: string): JsonSchema {
+/** A reference to one of the named types. */
+export function ref(type: string): JsonSchema {
   return { $ref: `#/definitions/${type}` };
 }
 
@@ -168,5 +169,3 @@ export function valueTypes(): Readonly<Record<string, JsonSchema>> {
     extraObjects: listOf({ type: ["object", "string"] }),
   };
 }
-
-export { closed, ref };
