@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import type { NodeIdentity } from "./core/node.ts";
 import type { Clock, ComponentStatus, Log } from "./core/ports.ts";
 import { createStatus, type StatusKeeper } from "./base/status.ts";
+import { revisionOf } from "./base/text.ts";
 import type { Collection } from "./collect/runner.ts";
 import { createBook, type Book, type Policy } from "./rules/book.ts";
 import { doubts } from "./doubts.ts";
@@ -67,11 +67,7 @@ export class InForce {
     this.#settings = settings;
     this.#file.set("ok");
     const { document } = settings;
-    const revision = createHash("sha256")
-      .update(JSON.stringify(document))
-      .digest("hex")
-      .slice(0, 12);
-    this.book.set("file", { document, revision });
+    this.book.set("file", { document, revision: revisionOf(JSON.stringify(document)) });
   }
 
   /** The file as it is now is of no use (null: it is, and says nothing new); what is in force stays. */

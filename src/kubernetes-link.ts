@@ -79,9 +79,9 @@ export function configMapReader(
     try {
       return parse(await parseConfigText(text, key));
     } catch (cause) {
-      if (cause instanceof AgentError && cause.faults.length > 0)
-        return { ok: false, faults: cause.faults };
-      return { ok: false, faults: [{ path: key, message: errorText(cause) }] };
+      const known = cause instanceof AgentError ? cause.faults : [];
+      const faults = known.length > 0 ? known : [{ path: key, message: errorText(cause) }];
+      return { ok: false, faults };
     }
   };
 }

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /** Cuts a text to a number of UTF-8 bytes without splitting a character; `…` marks a cut. */
 export function truncateBytes(text: string, maxBytes: number): string {
   if (Buffer.byteLength(text) <= maxBytes) return text;
@@ -10,6 +12,11 @@ export function truncateBytes(text: string, maxBytes: number): string {
     kept += char;
   }
   return kept + ellipsis;
+}
+
+/** A short name of one version of a text: the beginning of its hash. */
+export function revisionOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }
 
 /** Edits between two words; two letters swapped count as one. */

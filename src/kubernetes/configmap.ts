@@ -1,10 +1,9 @@
-import { createHash } from "node:crypto";
 import { errorText, faultsText, type Fault } from "../core/errors.ts";
 import type { PolicyDocument } from "../core/policy.ts";
 import type { Clock, ComponentState, ComponentStatus, Log } from "../core/ports.ts";
 import type { Parsed } from "../base/parse.ts";
 import { createStatus, type StatusKeeper } from "../base/status.ts";
-import { truncateBytes } from "../base/text.ts";
+import { revisionOf, truncateBytes } from "../base/text.ts";
 import { findConfig, type Found, type Mounted } from "./mounted.ts";
 import type { ConfigMap } from "./objects.ts";
 import { explainRefusal, refusalStandsMs, rights } from "./rights.ts";
@@ -46,6 +45,13 @@ interface Content {
 
 type Known = Content | "absent";
 
+/** Why the watch does not see. */
+interface Blind {
+  readonly reason: string;
+  /** Since when it has not been allowed to, monotonic; null: it is, and something else is wrong. */
+  readonly forbiddenSinceMs: number | null;
+}
+
 /** All faults are told, up to what a status page and an Event can show. */
 const maxReasonBytes = 4_096;
 
@@ -55,10 +61,6 @@ function contentOf(data: Readonly<Record<string, string>>, object: ConfigMap | n
 
 function textOf(known: Known): string {
   return known === "absent" ? "absent" : JSON.stringify(known.found);
-}
-
-function revisionOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }
 
 /**
@@ -71,10 +73,7 @@ export class ConfigMapSource {
   #watched: Known | null = null;
   #mounted: Mounted = { kind: "no-mount" };
   #cached: Content | null = null;
-  /** Why the watch does not see, and whether it may not. */
-  #blind: { readonly reason: string; readonly forbidden: boolean } | null = null;
-  /** Since when it may not look; monotonic. */
-  #forbiddenSinceMs: number | null = null;
+  #blind: Blind | null = null;
   /** Why the present version is not in force. */
   #refusal: string | null = null;
   #judged: string | null = null;
@@ -128,16 +127,9 @@ export class ConfigMapSource {
 
   /** What the watch sees. */
   async see(sight: Sight): Promise<void> {
-    if (sight.kind === "object" || sight.kind === "absent") {
-      this.#blind = null;
-      this.#watched =
-        sight.kind === "absent" ? "absent" : contentOf(sight.object.data ?? {}, sight.object);
-    } else if (sight.kind === "refused") {
-      const reason = explainRefusal(rights.configmap, ` ${this.#deps.title}`, sight.refusal);
-      this.#blind = { reason, forbidden: true };
-      this.#forbiddenSinceMs ??= this.#deps.clock.monotonic();
-    } else this.#blind = { reason: sight.reason, forbidden: false };
-    if (this.#blind?.forbidden !== true) this.#forbiddenSinceMs = null;
+    this.#blind = this.#blindBy(sight);
+    if (sight.kind === "absent") this.#watched = "absent";
+    if (sight.kind === "object") this.#watched = contentOf(sight.object.data ?? {}, sight.object);
     await this.#judge(false);
   }
 
@@ -152,10 +144,24 @@ export class ConfigMapSource {
     await this.#judge(true);
   }
 
+  #blindBy(sight: Sight): Blind | null {
+    const { title, clock } = this.#deps;
+    if (sight.kind === "unreachable") return { reason: sight.reason, forbiddenSinceMs: null };
+    if (sight.kind !== "refused") return null;
+    return {
+      reason: explainRefusal(rights.configmap, ` ${title}`, sight.refusal),
+      forbiddenSinceMs: this.#blind?.forbiddenSinceMs ?? clock.monotonic(),
+    };
+  }
+
+  /** Whether the API server is there and does not let us look. */
+  get #isForbidden(): boolean {
+    return this.#blind !== null && this.#blind.forbiddenSinceMs !== null;
+  }
+
   #choose(): { way: Way; known: Known | null } {
     const mounted = this.#mounted;
-    if (this.#watched !== null && this.#blind?.forbidden !== true)
-      return { way: "watch", known: this.#watched };
+    if (this.#watched !== null && !this.#isForbidden) return { way: "watch", known: this.#watched };
     if (mounted.kind === "data") return { way: "mounted", known: contentOf(mounted.data, null) };
     if (mounted.kind === "absent") return { way: "mounted", known: "absent" };
     if (this.#watched !== null) return { way: "watch", known: this.#watched };
@@ -189,7 +195,7 @@ export class ConfigMapSource {
   /** Nobody will tell, now and until somebody changes rights or mounts. */
   get #isHopeless(): boolean {
     if (this.#blind === null) return !this.#deps.isWatched;
-    const sinceMs = this.#forbiddenSinceMs;
+    const { forbiddenSinceMs: sinceMs } = this.#blind;
     return sinceMs !== null && this.#deps.clock.monotonic() - sinceMs >= refusalStandsMs;
   }
 
@@ -243,7 +249,7 @@ export class ConfigMapSource {
         ? { status: "starting", why: null }
         : { status: "degraded", why: "nothing is mounted at kubernetes.configmap_dir" };
     const using = this.#way === "none" ? "" : ` (in force: ${this.#way})`;
-    return { status: blind.forbidden ? "degraded" : "down", why: blind.reason + using };
+    return { status: this.#isForbidden ? "degraded" : "down", why: blind.reason + using };
   }
 
   /** How it is doing now, told to the log when it changes. */
