@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type * as v from "valibot";
-import type { JsonSchema } from "../../src/config/formats.ts";
+import { orNull, type JsonSchema } from "../../src/config/formats.ts";
 
 /** What is read of a valibot schema or action; each kind has some of it. */
 interface Part {
@@ -19,14 +19,6 @@ interface Part {
 
 /** The members of a valibot object schema, for what adds to it. */
 export type Entries = v.ObjectEntries;
-
-function withNull({ type, enum: choices, ...rest }: JsonSchema): JsonSchema {
-  return {
-    ...(type === undefined ? {} : { type: [type, "null"].flat() }),
-    ...(Array.isArray(choices) ? { enum: [...(choices as readonly unknown[]), null] } : {}),
-    ...rest,
-  };
-}
 
 /** An object without unknown keys; a key that is not optional is required. */
 export function closed(
@@ -80,7 +72,7 @@ const makers: Readonly<Record<string, (part: Part) => JsonSchema>> = {
     return closed(properties, required);
   },
   optional: ({ wrapped }) => (wrapped === undefined ? {} : schemaOf(wrapped)),
-  nullable: ({ wrapped }) => (wrapped === undefined ? {} : withNull(schemaOf(wrapped))),
+  nullable: ({ wrapped }) => (wrapped === undefined ? {} : orNull(schemaOf(wrapped))),
   lazy: ({ getter }) => (getter === undefined ? {} : lazySchema(getter)),
 };
 

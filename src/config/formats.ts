@@ -151,9 +151,10 @@ export function secret(expected = "a text", is: RegExp = /\S/): Format<Secret> {
   };
 }
 
-function orNull({ type, enum: choices, ...rest }: JsonSchema): JsonSchema {
+/** The same, or null. */
+export function orNull({ type, enum: choices, ...rest }: JsonSchema): JsonSchema {
   return {
-    ...(type === undefined ? {} : { type: [type, "null"] }),
+    ...(type === undefined ? {} : { type: [type, "null"].flat() }),
     ...(Array.isArray(choices) ? { enum: [...(choices as readonly unknown[]), null] } : {}),
     ...rest,
   };
