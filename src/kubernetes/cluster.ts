@@ -111,9 +111,8 @@ export class Cluster {
   async prepare(): Promise<void> {
     const facts = await this.#keepsakes.loadFacts();
     if (facts !== null) this.#tellFacts(facts);
-    const kept = await this.#keepsakes.loadConfig();
+    await this.source.recall(await this.#keepsakes.loadConfig());
     await this.#lookMounted();
-    await this.source.recall(kept);
   }
 
   start(): Running {
@@ -203,9 +202,9 @@ export class Cluster {
 
   async #lookMounted(): Promise<void> {
     const { settings, log } = this.#deps;
-    if (settings.configmapDir === null) return;
+    const { configmapDir: dir } = settings;
     try {
-      await this.source.mounted(readMounted(settings.configmapDir));
+      await this.source.mounted(dir === null ? { kind: "no-mount" } : readMounted(dir));
     } catch (cause) {
       log.warn("mounted configmap unreadable", { cause: errorText(cause) });
     }

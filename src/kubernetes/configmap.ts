@@ -4,6 +4,7 @@ import type { Clock, ComponentState, ComponentStatus, Log } from "../core/ports.
 import type { Parsed } from "../base/parse.ts";
 import { createStatus, type StatusKeeper } from "../base/status.ts";
 import { revisionOf, truncateBytes } from "../base/text.ts";
+import type { KeptConfig } from "./keepsakes.ts";
 import { findConfig, type Found, type Mounted } from "./mounted.ts";
 import type { ConfigMap } from "./objects.ts";
 import { explainRefusal, refusalStandsMs, rights } from "./rights.ts";
@@ -34,7 +35,7 @@ export interface ConfigMapDeps {
   readonly publish: (document: PolicyDocument | null, revision: string) => void;
   readonly rejected: (rejected: Rejected) => void;
   /** What is in force is kept for a start without the API server; null: there is nothing to keep. */
-  readonly keep: (content: { key: string; text: string } | null) => Promise<void>;
+  readonly keep: (content: KeptConfig | null) => Promise<void>;
 }
 
 /** A version of the ConfigMap. */
@@ -72,7 +73,7 @@ export class ConfigMapSource {
   readonly #status: StatusKeeper;
   #watched: Known | null = null;
   #mounted: Mounted = { kind: "no-mount" };
-  #cached: Content | null = null;
+  #cached: { readonly content: Content; readonly sinceMs: number } | null = null;
   #blind: Blind | null = null;
   /** Why the present version is not in force. */
   #refusal: string | null = null;
@@ -120,8 +121,10 @@ export class ConfigMapSource {
   }
 
   /** What an earlier run had in force. */
-  async recall(kept: { key: string; text: string } | null): Promise<void> {
-    if (kept !== null) this.#cached = contentOf({ [kept.key]: kept.text }, null);
+  async recall(kept: KeptConfig | null): Promise<void> {
+    if (kept === null) return;
+    const content = contentOf({ [kept.key]: kept.text }, null);
+    this.#cached = { content, sinceMs: kept.sinceMs };
     await this.#judge(false);
   }
 
@@ -160,14 +163,22 @@ export class ConfigMapSource {
   }
 
   #choose(): { way: Way; known: Known | null } {
-    const mounted = this.#mounted;
     if (this.#watched !== null && !this.#isForbidden) return { way: "watch", known: this.#watched };
-    if (mounted.kind === "data") return { way: "mounted", known: contentOf(mounted.data, null) };
-    if (mounted.kind === "absent") return { way: "mounted", known: "absent" };
+    const mounted = this.#mounted;
+    if (mounted.kind !== "no-mount" && !this.#isOutdated(mounted.sinceMs))
+      return {
+        way: "mounted",
+        known: mounted.kind === "absent" ? "absent" : contentOf(mounted.data, null),
+      };
     if (this.#watched !== null) return { way: "watch", known: this.#watched };
     return this.#cached === null
       ? { way: "none", known: null }
-      : { way: "cached", known: this.#cached };
+      : { way: "cached", known: this.#cached.content };
+  }
+
+  /** The kubelet mounts a version up to about a minute after the watch, of which an earlier run may have known more. */
+  #isOutdated(mountedSinceMs: number): boolean {
+    return this.#watched === null && this.#cached !== null && this.#cached.sinceMs > mountedSinceMs;
   }
 
   /** Versions are judged one after another; the YAML parser may have to be loaded first. */
@@ -184,7 +195,7 @@ export class ConfigMapSource {
     const { way, known } = this.#choose();
     if (known !== null && (again || textOf(known) !== this.#judged)) {
       this.#judged = textOf(known);
-      await this.#apply(known);
+      await this.#apply(known, way);
     }
     if (known !== null) this.#way = way;
     // Nothing will come: whoever waits for this source need not wait any longer.
@@ -204,8 +215,8 @@ export class ConfigMapSource {
     this.#deps.publish(document, revision);
   }
 
-  async #apply(known: Known): Promise<void> {
-    const { log, keep, title } = this.#deps;
+  async #apply(known: Known, way: Way): Promise<void> {
+    const { clock, log, keep, title } = this.#deps;
     if (known === "absent") {
       this.#refusal = null;
       if (this.#revision !== null) log.info("configmap gone", { configmap: title });
@@ -222,7 +233,7 @@ export class ConfigMapSource {
     this.#revision = revisionOf(found.text);
     this.#publish(parsed.value, this.#revision);
     log.info("configmap in force", { configmap: title, revision: this.#revision });
-    await keep({ key: found.key, text: found.text });
+    if (way !== "cached") await keep({ key: found.key, text: found.text, sinceMs: clock.now() });
   }
 
   async #parse(found: Found): Promise<Parsed<PolicyDocument>> {

@@ -7,7 +7,17 @@ export interface Keep {
   save(kind: "configmap" | "node", json: string): Promise<void>;
 }
 
-const config = v.nullable(v.object({ key: v.string(), text: v.string() }));
+/** A ConfigMap's text, and since when it had been in force: Unix milliseconds. */
+export interface KeptConfig {
+  readonly key: string;
+  readonly text: string;
+  readonly sinceMs: number;
+}
+
+/** Without a time it was written by a version that kept none: anything else is newer. */
+const config = v.nullable(
+  v.object({ key: v.string(), text: v.string(), sinceMs: v.optional(v.number(), 0) }),
+);
 const facts = v.object({
   labels: v.record(v.string(), v.string()),
   taints: v.array(v.object({ key: v.string(), value: v.string(), effect: v.string() })),
@@ -27,11 +37,11 @@ export class Keepsakes {
   }
 
   /** The ConfigMap last in force; null: none, or nothing was kept. */
-  async loadConfig(): Promise<{ key: string; text: string } | null> {
+  async loadConfig(): Promise<KeptConfig | null> {
     return parse(config, await this.#keep.load("configmap"));
   }
 
-  async saveConfig(content: { key: string; text: string } | null): Promise<void> {
+  async saveConfig(content: KeptConfig | null): Promise<void> {
     await this.#keep.save("configmap", JSON.stringify(content));
   }
 

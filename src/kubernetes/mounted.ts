@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync, realpathSync } from "node:fs";
+import { lstatSync, readFileSync, readdirSync, realpathSync } from "node:fs";
 import path from "node:path";
 import { AgentError, codeOf, errorText } from "../core/errors.ts";
 
@@ -28,8 +28,19 @@ export type Mounted =
   /** Nothing is mounted there. */
   | { readonly kind: "no-mount" }
   /** It is mounted and there is nothing in it: there is no such ConfigMap. */
-  | { readonly kind: "absent" }
-  | { readonly kind: "data"; readonly data: Readonly<Record<string, string>> };
+  | { readonly kind: "absent"; readonly sinceMs: number }
+  | {
+      readonly kind: "data";
+      readonly data: Readonly<Record<string, string>>;
+      /** Since when it has been mounted so, Unix milliseconds. */
+      readonly sinceMs: number;
+    };
+
+/** The kubelet puts a version in place by a new link `..data`; what is no kubelet's mount has the directory's own time. */
+function sinceMsOf(dir: string): number {
+  const link = lstatSync(path.join(dir, "..data"), { throwIfNoEntry: false });
+  return (link ?? lstatSync(dir)).mtimeMs;
+}
 
 /** Reads the keys of a mounted ConfigMap; other entries (`..data` and the like) are the kubelet's own. */
 export function readMounted(dir: string): Mounted {
@@ -40,7 +51,8 @@ export function readMounted(dir: string): Mounted {
     if (codeOf(cause) === "ENOENT") return { kind: "no-mount" };
     throw cause;
   }
-  if (names.length === 0) return { kind: "absent" };
+  const sinceMs = sinceMsOf(dir);
+  if (names.length === 0) return { kind: "absent", sinceMs };
   const known = names.filter((name) => configKeys.some((key) => key === name));
   const data = Object.fromEntries(
     names.map((name) => [
@@ -48,7 +60,7 @@ export function readMounted(dir: string): Mounted {
       known.includes(name) ? readFileSync(path.join(dir, name), "utf8") : "",
     ]),
   );
-  return { kind: "data", data };
+  return { kind: "data", data, sinceMs };
 }
 
 function isBelow(place: string, dir: string): boolean {

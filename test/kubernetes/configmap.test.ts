@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Running } from "../../src/core/ports.ts";
@@ -42,12 +50,13 @@ class Mount {
   }
 
   /** Replaces all files at once, by the link `..data`. */
-  set(files: Readonly<Record<string, string>>): void {
+  set(files: Readonly<Record<string, string>>, atMs = Date.now()): void {
     const version = `..version_${++this.#versions}`;
     mkdirSync(path.join(this.dir, version));
     for (const [name, text] of Object.entries(files))
       writeFileSync(path.join(this.dir, version, name), text);
     symlinkSync(version, path.join(this.dir, "..data_tmp"));
+    lutimesSync(path.join(this.dir, "..data_tmp"), atMs / 1_000, atMs / 1_000);
     renameSync(path.join(this.dir, "..data_tmp"), path.join(this.dir, "..data"));
     for (const name of Object.keys(files)) {
       rmSync(path.join(this.dir, name), { force: true });
@@ -305,16 +314,38 @@ describe("the ConfigMap", () => {
     assert.deepEqual(published, ["none"], "one that is gone is not kept");
   });
 
-  it("mounted comes before the kept one", async () => {
+  it("is the newer of the mounted and the kept one while the API server is away", async () => {
+    const mount = new Mount(dir, "config");
+    mount.set({ "config.json": rule(50) }, clock.now() - 1_000);
     server.setConfigMap({ "config.json": rule(80) });
-    await start();
+    await start({ configmapDir: mount.dir });
     await inForce("80/0");
     await server.stop();
-    const mount = new Mount(dir, "config");
-    mount.set({ "config.json": rule(50) });
-    await restart({ configmapDir: mount.dir });
-    assert.equal(published.at(-1), "50/0");
+    await clock.advance(60_000);
+    for (const run of ["second", "third"]) {
+      await restart({ configmapDir: mount.dir });
+      assert.equal(published.at(-1), "80/0", `${run} run`);
+      assert.equal(cluster.source.way, "cached");
+    }
+    mount.set({ "config.json": rule(81) }, clock.now());
+    await inForce("81/0");
     assert.equal(cluster.source.way, "mounted");
+    await restart({ configmapDir: mount.dir });
+    assert.equal(published.at(-1), "81/0");
+  });
+
+  it("that is mounted and refused leaves the kept one in force", async () => {
+    const mount = new Mount(dir, "config");
+    mount.set({ "config.json": rule(50) }, clock.now());
+    await start({ configmapDir: mount.dir }, null);
+    assert.equal(published.at(-1), "50/0");
+    mount.set({ "config.json": rule("many") }, clock.now() + 1_000);
+    await refused();
+    for (const each of running.splice(0)) await each.stop();
+    published = [];
+    await start({ configmapDir: mount.dir }, null);
+    assert.deepEqual(published, ["50/0"]);
+    assert.match(why(), /refused: .*threshold/);
   });
 
   describe("has spoken", () => {
@@ -476,11 +507,13 @@ describe("a mounted ConfigMap", () => {
     try {
       assert.deepEqual(readMounted(path.join(dir, "none")), { kind: "no-mount" });
       const mount = new Mount(dir, "config");
-      assert.deepEqual(readMounted(mount.dir), { kind: "absent" });
-      mount.set({ "config.yaml": "a: 1", "notes.txt": "hello" });
+      lutimesSync(mount.dir, 100, 100);
+      assert.deepEqual(readMounted(mount.dir), { kind: "absent", sinceMs: 100_000 });
+      mount.set({ "config.yaml": "a: 1", "notes.txt": "hello" }, 200_000);
       assert.deepEqual(readMounted(mount.dir), {
         kind: "data",
         data: { "config.yaml": "a: 1", "notes.txt": "" },
+        sinceMs: 200_000,
       });
     } finally {
       rmSync(dir, { recursive: true, force: true });
