@@ -119,6 +119,8 @@ export function createView(parts: ViewParts): AgentView {
     indexes: () => collection.definitions(),
     latest: () => storage.series.latest(),
     readSeries: (query) => storage.series.read(query),
+    readBuckets: (query) => storage.series.readBuckets(query),
+    seriesKeys: (query) => storage.series.seriesKeys(query),
     nodes: () => storage.backend.nodes(),
     effectiveConfig: () => inForce.shown(),
     configOf: (other) => configOf(parts, other),

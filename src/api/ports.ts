@@ -46,6 +46,20 @@ export interface SeriesResult {
   readonly columns: ReadonlyMap<SeriesKey, readonly (number | null)[]>;
 }
 
+/** What each series had in each bucket; a minimum or maximum is null where the count is 0. */
+export interface BucketResult {
+  readonly timesMs: readonly number[];
+  readonly columns: ReadonlyMap<
+    SeriesKey,
+    {
+      readonly counts: readonly number[];
+      readonly sums: readonly number[];
+      readonly mins: readonly (number | null)[];
+      readonly maxs: readonly (number | null)[];
+    }
+  >;
+}
+
 /** All the API may ask of the agent; `app.ts` provides it. */
 export interface AgentView {
   readonly node: NodeIdentity;
@@ -65,6 +79,16 @@ export interface AgentView {
     fromMs: number;
     toMs: number;
   }): Promise<SeriesResult>;
+  /** Buckets `[b, b + step)` with exact sums; only whole ones, so the ends are moved outwards. */
+  readBuckets(query: {
+    node: string;
+    selectors: readonly SeriesSelector[];
+    fromMs: number;
+    toMs: number;
+    stepMs: number;
+  }): Promise<BucketResult>;
+  /** The series a node may have samples of between two times, sorted. */
+  seriesKeys(query: { node: string; fromMs: number; toMs: number }): Promise<readonly SeriesKey[]>;
   nodes(): Promise<readonly NodeInfo[]>;
   /** The redacted effective configuration of this node. */
   effectiveConfig(): Readonly<Record<string, unknown>>;

@@ -2,11 +2,10 @@ import type { IndexDefinition, SeriesKey } from "../core/series.ts";
 import { decodeBlock, encodeBlock, scaled } from "./codec.ts";
 import type { BlockSchema, SchemaColumn } from "./contract.ts";
 import { maxColumns } from "./schemas.ts";
-import { gcd, slotGrid } from "./slots.ts";
+import { gcd, slotGrid, type Span } from "./slots.ts";
 
-/** Ten minutes of samples as rows, open to new ones. */
-export interface Block {
-  readonly startMs: number;
+/** Samples of a span as rows, open to new ones. */
+export interface Block extends Span {
   /** The widest grid on which all its slots lie; shrinks when the interval changes within the block. */
   stepMs: number;
   readonly columns: SchemaColumn[];
@@ -16,8 +15,7 @@ export interface Block {
 }
 
 /** A block in its encoded form, with the schema to decode it; its own schema number means nothing. */
-export interface FrozenBlock {
-  readonly startMs: number;
+export interface FrozenBlock extends Span {
   readonly schema: BlockSchema;
   readonly blob: Uint8Array;
 }
@@ -36,8 +34,8 @@ export function gridStepMs(stepMs: number): number {
   return Math.min(maxStepMs, Math.max(secondMs, Math.floor(stepMs / secondMs) * secondMs));
 }
 
-export function createBlock(startMs: number, stepMs: number): Block {
-  return { startMs, stepMs, columns: [], positions: new Map(), rows: new Map() };
+export function createBlock({ startMs, lengthMs }: Span, stepMs: number): Block {
+  return { startMs, lengthMs, stepMs, columns: [], positions: new Map(), rows: new Map() };
 }
 
 /** The column of a series as its index defines it. */
@@ -87,23 +85,34 @@ function rescaled(value: number | null, from: number, to: number): number | null
   return value === null || from === to ? value : scaled(value / 10 ** from, to);
 }
 
+/** A block as it is stored. */
+export interface StoredBlock extends Span {
+  readonly blob: Uint8Array;
+}
+
 /**
- * Adds the values of an encoded block. Values that are already here win; where they are missing (a new process has no
- * rates in its first row) the stored ones stay. A column without any value stays away.
+ * Adds the values that a stored block has of this block's time. Values that are already here win; where they are
+ * missing (a new process has no rates in its first row) the stored ones stay. A column without any value stays away.
  * Throws BLOCK_INVALID, and then has changed nothing.
  */
-export function mergeEncoded(block: Block, blob: Uint8Array, schema: BlockSchema): void {
-  const grid = slotGrid(block.startMs, schema.stepMs);
+export function mergeEncoded(
+  block: Block,
+  { blob, ...span }: StoredBlock,
+  schema: BlockSchema,
+): void {
+  const grid = slotGrid(span, schema.stepMs);
   const stored = decodeBlock(blob, { columns: schema.columns.length, slots: grid.count });
-  const rows = stored.slots.map((position, index) => {
+  const endMs = block.startMs + block.lengthMs;
+  const rows = stored.slots.flatMap((position, index) => {
     const slotMs = grid.toMs(position);
+    if (slotMs < block.startMs || slotMs >= endMs) return [];
     const row = block.rows.get(slotMs) ?? [];
     if (!block.rows.has(slotMs)) block.rows.set(place(block, slotMs), row);
-    return { row, index };
+    return [{ row, index }];
   });
   for (const [number, column] of schema.columns.entries()) {
     const values = stored.columns[number] ?? [];
-    const empty = values.every((value) => value === null);
+    const empty = rows.every(({ index }) => (values[index] ?? null) === null);
     const position = empty ? -1 : positionOf(block, column[0], () => column);
     if (position < 0) continue;
     const decimals = block.columns[position]?.[1] ?? column[1];
@@ -119,7 +128,7 @@ export function schemaOf({ stepMs, columns }: Block): BlockSchema {
 
 /** Encodes a block under a schema of its step; columns the schema has not are left out. */
 export function encodeUnder(block: Block, number: number, schema: BlockSchema): Uint8Array {
-  const grid = slotGrid(block.startMs, schema.stepMs);
+  const grid = slotGrid(block, schema.stepMs);
   const rows = [...block.rows].sort(([a], [b]) => a - b);
   return encodeBlock(number, {
     slots: rows.map(([slotMs]) => grid.toPosition(slotMs)),
@@ -133,12 +142,13 @@ export function encodeUnder(block: Block, number: number, schema: BlockSchema): 
 /** The small form of a block that gets no more rows. */
 export function freeze(block: Block): FrozenBlock {
   const schema = schemaOf(block);
-  return { startMs: block.startMs, schema, blob: encodeUnder(block, 0, schema) };
+  const { startMs, lengthMs } = block;
+  return { startMs, lengthMs, schema, blob: encodeUnder(block, 0, schema) };
 }
 
 /** The open form of a frozen block. */
-export function thaw({ startMs, schema, blob }: FrozenBlock): Block {
-  const block = createBlock(startMs, schema.stepMs);
-  mergeEncoded(block, blob, schema);
+export function thaw(frozen: FrozenBlock): Block {
+  const block = createBlock(frozen, frozen.schema.stepMs);
+  mergeEncoded(block, frozen, frozen.schema);
   return block;
 }

@@ -1,5 +1,5 @@
 import { type SeriesKey, type SeriesSelector, selects } from "../core/series.ts";
-import type { Block } from "./block.ts";
+import type { Block, StoredBlock } from "./block.ts";
 import { blockHeader, decodeColumns, unscaled } from "./codec.ts";
 import type { BlockSchema, SchemaColumn, SeriesData } from "./contract.ts";
 import { type DaySchemas, schemaNumbered } from "./schema-book.ts";
@@ -31,11 +31,11 @@ export function createColumnChooser(wants: SeriesFilter): ColumnChooser {
 
 /** What an encoded block has of the asked columns. Throws BLOCK_INVALID. */
 export function fromEncoded(
-  { startMs, blob }: { readonly startMs: number; readonly blob: Uint8Array },
+  { blob, ...span }: StoredBlock,
   schema: BlockSchema,
   chooser: ColumnChooser,
 ): SeriesData {
-  const grid = slotGrid(startMs, schema.stepMs);
+  const grid = slotGrid(span, schema.stepMs);
   const wanted = chooser(schema);
   const shape = { columns: schema.columns.length, slots: grid.count };
   const { slots, columns } = decodeColumns(blob, shape, wanted);
@@ -52,7 +52,7 @@ export function fromEncoded(
 
 /** Like `fromEncoded`, with the schema the block names. */
 export function fromStored(
-  stored: { readonly startMs: number; readonly blob: Uint8Array },
+  stored: StoredBlock,
   schemas: DaySchemas,
   chooser: ColumnChooser,
 ): SeriesData {
@@ -76,28 +76,55 @@ export function fromRows(block: Block, wants: SeriesFilter): SeriesData {
   };
 }
 
-/** Two readings of the same ten minutes as one: what both have counts as `winner` says, what it misses stays. */
-export function overlay(under: SeriesData, winner: SeriesData): SeriesData {
-  const placesOf = ({ timesMs }: SeriesData): Map<number, number> =>
-    new Map(timesMs.map((timeMs, index) => [timeMs, index]));
-  const [won, lost] = [placesOf(winner), placesOf(under)];
-  const timesMs = [...new Set([...winner.timesMs, ...under.timesMs])].sort((a, b) => a - b);
-  const valueOf = (key: SeriesKey, timeMs: number): number | null =>
-    winner.columns.get(key)?.[won.get(timeMs) ?? -1] ??
-    under.columns.get(key)?.[lost.get(timeMs) ?? -1] ??
-    null;
-  const keys = new Set([...under.columns.keys(), ...winner.columns.keys()]);
-  return {
-    timesMs,
-    columns: new Map([...keys].map((key) => [key, timesMs.map((timeMs) => valueOf(key, timeMs))])),
-  };
+/** The times of two readings as one, and where in each of them a time is; -1: not there. */
+function mergeTimes(
+  under: readonly number[],
+  winner: readonly number[],
+): { readonly timesMs: number[]; readonly inUnder: number[]; readonly inWinner: number[] } {
+  const timesMs: number[] = [];
+  const inUnder: number[] = [];
+  const inWinner: number[] = [];
+  let [low, high] = [0, 0];
+  while (low < under.length || high < winner.length) {
+    const lowMs = under[low] ?? Number.POSITIVE_INFINITY;
+    const highMs = winner[high] ?? Number.POSITIVE_INFINITY;
+    timesMs.push(Math.min(lowMs, highMs));
+    inUnder.push(lowMs <= highMs ? low++ : -1);
+    inWinner.push(highMs <= lowMs ? high++ : -1);
+  }
+  return { timesMs, inUnder, inWinner };
 }
 
-/** Joins readings of one block after the other. */
+/** Two readings of the same time as one: what both have counts as `winner` says, what it misses stays. */
+export function overlay(under: SeriesData, winner: SeriesData): SeriesData {
+  if (under.timesMs.length === 0) return winner;
+  if (winner.timesMs.length === 0) return under;
+  const { timesMs, inUnder, inWinner } = mergeTimes(under.timesMs, winner.timesMs);
+  const keys = new Set([...under.columns.keys(), ...winner.columns.keys()]);
+  const columns = new Map<SeriesKey, readonly (number | null)[]>();
+  for (const key of keys) {
+    const won = winner.columns.get(key);
+    const lost = under.columns.get(key);
+    columns.set(
+      key,
+      timesMs.map((_, at) => won?.[inWinner[at] ?? -1] ?? lost?.[inUnder[at] ?? -1] ?? null),
+    );
+  }
+  return { timesMs, columns };
+}
+
+/** Joins readings of one stretch of time after the other. */
 export interface Joiner {
   add(part: SeriesData): void;
   /** Everything added; a series without any value has no column. */
   result(): SeriesData;
+}
+
+/** Which of some ascending times lie in a range: the first, and the one after the last. */
+function cut(timesMs: readonly number[], fromMs: number, toMs: number): readonly [number, number] {
+  const begin = timesMs.findIndex((timeMs) => timeMs >= fromMs);
+  const last = timesMs.findLastIndex((timeMs) => timeMs <= toMs);
+  return begin < 0 || last < begin ? [0, 0] : [begin, last + 1];
 }
 
 /** Keeps what lies between two times, both inclusive. */
@@ -106,17 +133,14 @@ export function createJoiner(fromMs: number, toMs: number): Joiner {
   const columns = new Map<SeriesKey, (number | null)[]>();
   return {
     add: (part) => {
-      const kept = [...part.timesMs.keys()].filter((index) => {
-        const timeMs = part.timesMs[index] ?? Number.NaN;
-        return timeMs >= fromMs && timeMs <= toMs;
-      });
+      const [begin, end] = cut(part.timesMs, fromMs, toMs);
       for (const [key, values] of part.columns) {
         const column = columns.get(key) ?? [];
         columns.set(key, column);
         while (column.length < timesMs.length) column.push(null);
-        for (const index of kept) column.push(values[index] ?? null);
+        for (let at = begin; at < end; at++) column.push(values[at] ?? null);
       }
-      for (const index of kept) timesMs.push(part.timesMs[index] ?? 0);
+      for (const timeMs of part.timesMs.slice(begin, end)) timesMs.push(timeMs);
     },
     result: () => {
       const filled = [...columns].filter(([, column]) => column.some((value) => value !== null));

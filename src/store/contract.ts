@@ -1,6 +1,7 @@
 import type { Outbox, ReceiptPort } from "../core/delivery.ts";
 import type { NodeInfo } from "../core/node.ts";
 import type { ComponentStatus, StatePort } from "../core/ports.ts";
+import type { BlockName } from "./slots.ts";
 import type { Row, SeriesKey, SeriesSelector } from "../core/series.ts";
 
 /** A column of a block: canonical series key, decimal digits kept, unit. */
@@ -17,9 +18,36 @@ export interface BlockSchema {
 export interface BlockWrite {
   /** Days since 1970-01-01 UTC. */
   readonly day: number;
-  /** 0–143: which ten minutes of the day. */
-  readonly block: number;
+  readonly block: BlockName;
   readonly blob: Uint8Array;
+}
+
+/** What is kept of a node and day, each a map of names to bytes: blocks, columns of the closed day, the tier. */
+export type DayPart = "blocks" | "columns" | "tier";
+
+/** Values wanted of one part of a day. */
+export interface DayFields {
+  readonly part: DayPart;
+  readonly day: number;
+  readonly names: readonly string[];
+}
+
+/** Values by the names they were asked for, null where there is none. */
+export type DayValues = readonly (Uint8Array | null)[];
+
+/** The name under which the columns of a day say which rows there are; no series is called so. */
+export const rowsName = "@rows";
+
+/** Blocks of a closed day, and the columns that take their place. */
+export interface DaySwap {
+  /** The blocks as they were read. */
+  readonly blocks: ReadonlyMap<BlockName, Uint8Array>;
+  /** `@rows` of the columns as it was read. */
+  readonly rows: Uint8Array | null;
+  /** The new columns, with `@rows`, whose bytes are never the same twice. */
+  readonly columns: ReadonlyMap<string, Uint8Array>;
+  /** Unix seconds. */
+  readonly expireAt: number;
 }
 
 /**
@@ -35,21 +63,35 @@ export interface Backend {
   /** Another number after each (re)connection: what was known of the contents may be outdated. */
   epoch(): number;
 
-  /** The blobs of some blocks of a day, null where there is none, in the order asked. */
-  readBlocks(
-    node: string,
-    day: number,
-    blocks: readonly number[],
-  ): Promise<readonly (Uint8Array | null)[]>;
+  /**
+   * Values of some days in the order asked. Parts are looked at in that order: who asks for blocks before columns sees
+   * the rows of a day that is swapped meanwhile at least once. What is there and is no such part counts as nothing.
+   */
+  read(node: string, wanted: readonly DayFields[]): Promise<readonly DayValues[]>;
+  /** The names of a part of a day that have a value; of `blocks`, without the schemas. */
+  names(node: string, day: number, part: DayPart): Promise<readonly string[]>;
   /** Writes blocks whole; the last writer wins. The keys expire at the given Unix second. */
   writeBlocks(
     node: string,
     writes: readonly BlockWrite[],
     expireAt: (day: number) => number,
   ): Promise<void>;
-  /** Sets anew when the blocks of some days expire, after the retention has changed. */
+  /** Writes values of a day's tier, which expires as a whole at a Unix second. */
+  writeTier(
+    node: string,
+    day: number,
+    values: ReadonlyMap<string, Uint8Array>,
+    expireAt: number,
+  ): Promise<void>;
+  /**
+   * Puts columns in the place of blocks, at once and whole, and keeps the day's schemas. False, and nothing is changed,
+   * when a block or `@rows` is no longer as it was read.
+   */
+  compact(node: string, day: number, swap: DaySwap): Promise<boolean>;
+  /** Sets anew when a part of some days expires, after the retention has changed; blocks take their columns along. */
   expireDays(
     node: string,
+    part: "blocks" | "tier",
     days: readonly number[],
     expireAt: (day: number) => number,
   ): Promise<void>;
@@ -89,6 +131,29 @@ export interface SeriesData {
   readonly columns: ReadonlyMap<SeriesKey, readonly (number | null)[]>;
 }
 
+/** A question for buckets that begin at multiples of the step. */
+export interface BucketQuery extends SeriesQuery {
+  /** Milliseconds. */
+  readonly stepMs: number;
+}
+
+/** What one series had in each bucket; sums, and with them averages, are exact. Null: no sample. */
+export interface BucketColumn {
+  readonly counts: readonly number[];
+  readonly sums: readonly number[];
+  readonly mins: readonly (number | null)[];
+  readonly maxs: readonly (number | null)[];
+}
+
+/** Buckets `[b, b + step)` in time order, named by their beginning; one in which no series has a sample is not there. */
+export interface BucketData {
+  readonly timesMs: readonly number[];
+  readonly columns: ReadonlyMap<SeriesKey, BucketColumn>;
+}
+
+/** A node and a time, both ends inclusive, Unix milliseconds. */
+export type SpanQuery = Omit<SeriesQuery, "selectors">;
+
 /** The series of this node on their way to the backend, and of any node on their way back. */
 export interface SeriesStore {
   /** Takes a tick's row into memory; never blocks, never fails. */
@@ -97,6 +162,10 @@ export interface SeriesStore {
   flush(): Promise<void>;
   /** Own node: memory completes and wins over the backend, and stands alone while that is away. */
   read(query: SeriesQuery): Promise<SeriesData>;
+  /** The same in buckets. Only whole buckets: the ends are moved outwards to multiples of the step. */
+  readBuckets(query: BucketQuery): Promise<BucketData>;
+  /** The series a node may have samples of, sorted, without reading these. */
+  seriesKeys(query: SpanQuery): Promise<readonly SeriesKey[]>;
   /** The last values of one own series in memory, oldest first. */
   recent(key: SeriesKey, count: number): readonly (number | null)[];
   /** The newest row. */

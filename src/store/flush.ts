@@ -1,19 +1,21 @@
 import { AgentError } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
-import { encodeUnder, mergeEncoded, schemaOf } from "./block.ts";
+import { encodeUnder, mergeEncoded, schemaOf, type StoredBlock } from "./block.ts";
 import { blockHeader, blockVersion } from "./codec.ts";
 import type { Backend, BlockWrite } from "./contract.ts";
 import { type Head, type Held, isDirty, rowsOf } from "./head.ts";
 import { type DaySchemas, type SchemaBook, schemaNumbered } from "./schema-book.ts";
 import type { SchemaWriter } from "./schema-writer.ts";
-import { blockMs, blockNumber, dayMs, dayOf } from "./slots.ts";
+import { blockMs, blockName, dayMs, dayOf, otherForms, type Span } from "./slots.ts";
 import type { Unreadable } from "./unreadable.ts";
 
 /** Blocks a flush sends at most, so that the backlog of an outage goes out in bites of some 150 kB. */
 const maxBlocksPerFlush = 64;
 
 /** A quarter into the next block the closed one is sent once more: a failover may have lost its last rows. */
-const resendAfterMs = blockMs + blockMs / 4;
+function resendAtMs({ startMs, lengthMs }: Span): number {
+  return startMs + lengthMs + blockMs / 4;
+}
 
 export interface FlushDeps {
   readonly backend: Backend;
@@ -46,16 +48,16 @@ function dirtyByDay(head: Head): readonly DayBatch[] {
   return [...days].map(([day, held]) => ({ day, held }));
 }
 
-/** Joins the rows the backend has of a block with ours; what cannot be read is noted. */
+/** Joins the rows the backend has of a time with ours; what cannot be read is noted. */
 function createMerge({ backend, node, book, unreadable }: FlushDeps) {
-  const mergeOne = (held: Held, blob: Uint8Array, schemas: DaySchemas): void => {
-    const place = { node, day: dayOf(held.startMs), block: blockNumber(held.startMs) };
+  const mergeOne = (held: Held, stored: StoredBlock, schemas: DaySchemas): void => {
+    const place = { node, day: dayOf(stored.startMs), block: blockName(stored) };
     try {
-      const { version, schema } = blockHeader(blob);
+      const { version, schema } = blockHeader(stored.blob);
       if (version > blockVersion) {
-        held.blocked = true;
+        held.blocked ||= place.block === blockName(held);
         unreadable.note(place, `version ${version} is newer than this agent; left alone`);
-      } else mergeEncoded(rowsOf(held), blob, schemaNumbered(schemas, schema));
+      } else mergeEncoded(rowsOf(held), stored, schemaNumbered(schemas, schema));
     } catch (cause) {
       if (!(cause instanceof AgentError && cause.code === "BLOCK_INVALID")) throw cause;
       unreadable.note(place, cause);
@@ -64,14 +66,18 @@ function createMerge({ backend, node, book, unreadable }: FlushDeps) {
   /** The first write of a block by this process: also after it was dropped from memory. */
   return async (day: number, fresh: readonly Held[]): Promise<void> => {
     if (fresh.length === 0) return;
-    const numbers = fresh.map(({ startMs }) => blockNumber(startMs));
-    const blobs = await backend.readBlocks(node, day, numbers);
+    // An earlier process may have kept the same time in blocks of the other length.
+    const places = fresh.flatMap((held) =>
+      [held, ...otherForms(held)].map((span) => ({ held, span })),
+    );
+    const names = places.map(({ span }) => blockName(span));
+    const [blobs = []] = await backend.read(node, [{ part: "blocks", day, names }]);
     const schemas = await book.of(node, day, true);
-    for (const [index, held] of fresh.entries()) {
+    for (const [index, { held, span }] of places.entries()) {
       const blob = blobs[index] ?? null;
-      if (blob !== null) mergeOne(held, blob, schemas);
-      held.merged = true;
+      if (blob !== null) mergeOne(held, { ...span, blob }, schemas);
     }
+    for (const held of fresh) held.merged = true;
   };
 }
 
@@ -85,7 +91,7 @@ function createSend(deps: FlushDeps) {
     // A row may have come in between; with another step the block waits for the next round.
     if (choice === null || choice.schema.stepMs !== block.stepMs) return null;
     const blob = encodeUnder(block, choice.number, choice.schema);
-    return { day, block: blockNumber(held.startMs), blob };
+    return { day, block: blockName(held), blob };
   };
   return async ({ day, held }: DayBatch): Promise<void> => {
     await merge(
@@ -107,7 +113,7 @@ function createSend(deps: FlushDeps) {
     );
     for (const { held, changes } of sent) {
       held.sentChanges = changes;
-      held.resent ||= nowMs >= held.startMs + resendAfterMs;
+      held.resent ||= nowMs >= resendAtMs(held);
     }
   };
 }
@@ -135,7 +141,7 @@ function createRetention({ backend, node, clock, retentionDays, expireAt }: Flus
     const today = dayOf(clock.now());
     const back = Math.max(days, appliedDays ?? 0);
     const past = Array.from({ length: back }, (_, index) => today - back + index);
-    await backend.expireDays(node, past, expireAt);
+    await backend.expireDays(node, "blocks", past, expireAt);
     appliedDays = days;
   };
 }
@@ -150,8 +156,7 @@ function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
     epoch = backend.epoch();
     for (const held of head.all()) {
       if (reconnected) held.merged = false;
-      if (!held.resent && held.sentChanges >= 0 && nowMs >= held.startMs + resendAfterMs)
-        held.sentChanges = -1;
+      if (!held.resent && held.sentChanges >= 0 && nowMs >= resendAtMs(held)) held.sentChanges = -1;
     }
   };
 }

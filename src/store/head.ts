@@ -9,11 +9,10 @@ import {
   thaw,
 } from "./block.ts";
 import type { SchemaColumn } from "./contract.ts";
-import { blockMs, blockStartMs, dayMs } from "./slots.ts";
+import { blockMs, dayMs, hourMs, spanAt, type Span } from "./slots.ts";
 
 /** A block in memory and how far it has got on its way to the backend. */
-export interface Held {
-  readonly startMs: number;
+export interface Held extends Span {
   content:
     | { readonly form: "rows"; readonly block: Block }
     | { readonly form: "frozen"; readonly frozen: FrozenBlock };
@@ -34,7 +33,7 @@ export interface Head {
   put(row: Row, stepMs: number, column: (key: SeriesKey) => SchemaColumn): void;
   /** Freezes what gets no more rows and drops what is sent and older than a day, or older than the retention. */
   tidy(nowMs: number, retentionMs: number): void;
-  get(startMs: number): Held | undefined;
+  get(span: Span): Held | undefined;
   /** Every block, oldest first. */
   all(): readonly Held[];
 }
@@ -54,10 +53,10 @@ export function rowsOf(held: Held): Block {
   return held.content.block;
 }
 
-function hold(startMs: number, stepMs: number): Held {
+function hold(span: Span, stepMs: number): Held {
   return {
-    startMs,
-    content: { form: "rows", block: createBlock(startMs, stepMs) },
+    ...span,
+    content: { form: "rows", block: createBlock(span, stepMs) },
     changes: 0,
     sentChanges: -1,
     merged: false,
@@ -67,27 +66,31 @@ function hold(startMs: number, stepMs: number): Held {
 }
 
 export function createHead(): Head {
-  const blocks = new Map<number, Held>();
+  const blocks = new Map<string, Held>();
+  const keyOf = ({ startMs, lengthMs }: Span): string => `${startMs}+${lengthMs}`;
+  const get = (span: Span): Held | undefined => blocks.get(keyOf(span));
+  /** A block that is begun gets the rows of its time, however many series they have. */
+  const begun = (slotMs: number): Held | undefined =>
+    get(spanAt(slotMs, hourMs)) ?? get(spanAt(slotMs, blockMs));
   const mayGo = (held: Held, nowMs: number, retentionMs: number): boolean =>
     Math.abs(nowMs - held.startMs) >
     (isDirty(held) || held.blocked ? retentionMs : Math.min(retentionMs, keptAfterSendMs));
   return {
     put: (row, stepMs, column) => {
-      const startMs = blockStartMs(row.slotMs);
-      const held = blocks.get(startMs) ?? hold(startMs, gridStepMs(stepMs));
-      blocks.set(startMs, held);
+      const held = begun(row.slotMs) ?? hold(spanAt(row.slotMs, blockMs), gridStepMs(stepMs));
+      blocks.set(keyOf(held), held);
       putRow(rowsOf(held), row.slotMs, row.values, column);
       held.changes++;
     },
     tidy: (nowMs, retentionMs) => {
       for (const held of blocks.values()) {
-        const closedForMs = nowMs - held.startMs - blockMs;
-        if (mayGo(held, nowMs, retentionMs)) blocks.delete(held.startMs);
+        const closedForMs = nowMs - held.startMs - held.lengthMs;
+        if (mayGo(held, nowMs, retentionMs)) blocks.delete(keyOf(held));
         else if (held.content.form === "rows" && closedForMs >= blockMs)
           held.content = { form: "frozen", frozen: freeze(held.content.block) };
       }
     },
-    get: (startMs) => blocks.get(startMs),
+    get,
     all: () => [...blocks.values()].sort((a, b) => a.startMs - b.startMs),
   };
 }

@@ -11,10 +11,20 @@ import {
   overlay,
   type SeriesFilter,
 } from "./columns.ts";
+import type { StoredBlock } from "./block.ts";
 import type { Backend, SeriesData, SeriesQuery } from "./contract.ts";
 import type { Head, Held } from "./head.ts";
-import type { SchemaBook } from "./schema-book.ts";
-import { blockMs, blockNumber, blockStartMs, dayMs, dayOf } from "./slots.ts";
+import type { DaySchemas, SchemaBook } from "./schema-book.ts";
+import {
+  blockMs,
+  blockName,
+  dayMs,
+  dayOf,
+  hourMs,
+  otherForms,
+  spansIn,
+  type Span,
+} from "./slots.ts";
 import type { Unreadable } from "./unreadable.ts";
 
 /** No retention is longer than 90 days; a question for more must not become a thousand commands. */
@@ -31,21 +41,20 @@ interface ReadDeps {
 
 const nothing: SeriesData = { timesMs: [], columns: new Map() };
 
-/** Blocks of one day in a range, by the time they begin. */
+/** The blocks of one day that a range touches. */
 interface DayRange {
   readonly day: number;
-  readonly startsMs: readonly number[];
+  readonly spans: readonly Span[];
 }
 
-/** The blocks between two times, by day, oldest first. */
+/** What may be stored between two times, by day, oldest first; ten minutes before the hour they are in. */
 function daysOf(fromMs: number, toMs: number): readonly DayRange[] {
-  const days: { day: number; startsMs: number[] }[] = [];
-  for (let startMs = blockStartMs(fromMs); startMs <= toMs; startMs += blockMs) {
-    const day = dayOf(startMs);
-    if (days.at(-1)?.day !== day) days.push({ day, startsMs: [] });
-    days.at(-1)?.startsMs.push(startMs);
-  }
-  return days;
+  return spansIn(fromMs, toMs, dayMs).map(({ startMs }) => {
+    const first = Math.max(fromMs, startMs);
+    const last = Math.min(toMs, startMs + dayMs - 1);
+    const spans = [...spansIn(first, last, hourMs), ...spansIn(first, last, blockMs)];
+    return { day: dayOf(startMs), spans: spans.sort((a, b) => a.startMs - b.startMs) };
+  });
 }
 
 /** What is asked for, in the forms the parts of a read need. */
@@ -55,59 +64,93 @@ interface Asked {
   readonly choose: ColumnChooser;
 }
 
-type StoredBlocks = ReadonlyMap<number, SeriesData>;
-
 /** Reads blocks of a day that are at the backend; one that cannot be decoded is noted and skipped. */
 function createDayReader({ backend, book, unreadable }: ReadDeps) {
-  return async ({ day, startsMs }: DayRange, { node, choose }: Asked): Promise<StoredBlocks> => {
-    if (startsMs.length === 0) return new Map();
-    const blobs = await backend.readBlocks(node, day, startsMs.map(blockNumber));
-    const stored = startsMs.flatMap((startMs, index) => {
-      const blob = blobs[index] ?? null;
-      return blob === null ? [] : [{ startMs, blob }];
+  const decode = (
+    blocks: readonly StoredBlock[],
+    schemas: DaySchemas,
+    { node, choose }: Asked,
+  ): readonly SeriesData[] =>
+    blocks.flatMap((block) => {
+      try {
+        return [fromStored(block, schemas, choose)];
+      } catch (cause) {
+        if (!(cause instanceof AgentError && cause.code === "BLOCK_INVALID")) throw cause;
+        unreadable.note({ node, day: dayOf(block.startMs), block: blockName(block) }, cause);
+        return [];
+      }
     });
-    if (stored.length === 0) return new Map();
+  return async ({ day, spans }: DayRange, asked: Asked): Promise<SeriesData> => {
+    if (spans.length === 0) return nothing;
+    const { node } = asked;
+    const names = spans.map(blockName);
+    const [blobs = []] = await backend.read(node, [{ part: "blocks", day, names }]);
+    const stored = spans.flatMap((span, index) => {
+      const blob = blobs[index] ?? null;
+      return blob === null ? [] : [{ ...span, blob }];
+    });
+    if (stored.length === 0) return nothing;
     let schemas = await book.of(node, day);
     if (stored.some(({ blob: [, number] }) => !schemas.taken.has(number ?? 0)))
       schemas = await book.of(node, day, true);
-    const read = new Map<number, SeriesData>();
-    for (const one of stored) {
-      try {
-        read.set(one.startMs, fromStored(one, schemas, choose));
-      } catch (cause) {
-        if (!(cause instanceof AgentError && cause.code === "BLOCK_INVALID")) throw cause;
-        unreadable.note({ node, day, block: blockNumber(one.startMs) }, cause);
-      }
-    }
-    return read;
+    return inOrder(decode(stored, schemas, asked));
   };
 }
 
-/** What memory and backend have of a block together; memory wins. */
-function joined(held: Held | undefined, stored: SeriesData | undefined, asked: Asked): SeriesData {
-  if (held === undefined) return stored ?? nothing;
-  const { content } = held;
-  const own =
-    content.form === "rows"
-      ? fromRows(content.block, asked.wants)
-      : fromEncoded(content.frozen, content.frozen.schema, asked.choose);
-  return stored === undefined ? own : overlay(stored, own);
+/** Readings that begin one after the other as one; where they overlap, the later counts. */
+function inOrder(parts: readonly SeriesData[]): SeriesData {
+  const joiner = createJoiner(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+  let last: SeriesData = nothing;
+  for (const part of parts) {
+    const overlaps = (part.timesMs[0] ?? Number.POSITIVE_INFINITY) <= (last.timesMs.at(-1) ?? 0);
+    if (overlaps) last = overlay(last, part);
+    else {
+      joiner.add(last);
+      last = part;
+    }
+  }
+  joiner.add(last);
+  return joiner.result();
 }
 
-/** Reads any node from the backend; of the own one, only what memory does not have whole. */
+/** Whether memory has everything the backend has of a block, as far as its time is asked for. */
+function isWhole(head: Head, span: Span, asked: readonly Span[]): boolean {
+  const isMerged = (one: Span): boolean => head.get(one)?.merged === true;
+  if (isMerged(span)) return true;
+  const others = otherForms(span).filter(({ startMs, lengthMs }) =>
+    asked.some((one) => one.startMs === startMs && one.lengthMs === lengthMs),
+  );
+  return others.length > 0 && others.every(isMerged);
+}
+
+/** What memory has of a block. */
+function heldData({ content }: Held, { wants, choose }: Asked): SeriesData {
+  return content.form === "rows"
+    ? fromRows(content.block, wants)
+    : fromEncoded(content.frozen, content.frozen.schema, choose);
+}
+
+/** Reads any node from the backend; of the own one, only what memory does not have whole, and memory wins. */
 export function createReader(deps: ReadDeps): (query: SeriesQuery) => Promise<SeriesData> {
   const { head, clock } = deps;
   const readDay = createDayReader(deps);
   /** Null: the backend is away, and memory has to do. */
-  const readOwnDay = async (range: DayRange, asked: Asked): Promise<StoredBlocks | null> => {
-    const startsMs = range.startsMs.filter((startMs) => head.get(startMs)?.merged !== true);
+  const readOwnDay = async ({ day, spans }: DayRange, asked: Asked): Promise<SeriesData | null> => {
     try {
-      return await readDay({ ...range, startsMs }, asked);
+      const missing = spans.filter((span) => !isWhole(head, span, spans));
+      return await readDay({ day, spans: missing }, asked);
     } catch (cause) {
       if (cause instanceof AgentError && cause.code === "STORE_UNAVAILABLE") return null;
       throw cause;
     }
   };
+  const heldDay = ({ spans }: DayRange, asked: Asked): SeriesData =>
+    inOrder(
+      spans.flatMap((span) => {
+        const held = head.get(span);
+        return held === undefined ? [] : [heldData(held, asked)];
+      }),
+    );
   return async ({ node, selectors, ...range }) => {
     const own = node === deps.node;
     const wants = filterOf(selectors);
@@ -118,10 +161,9 @@ export function createReader(deps: ReadDeps): (query: SeriesQuery) => Promise<Se
     let away = false;
     for (const day of daysOf(fromMs, toMs)) {
       const read = own ? readOwnDay : readDay;
-      const stored: StoredBlocks | null = away ? null : await read(day, asked);
+      const stored: SeriesData | null = away ? null : await read(day, asked);
       away ||= stored === null;
-      for (const startMs of day.startsMs)
-        joiner.add(joined(own ? head.get(startMs) : undefined, stored?.get(startMs), asked));
+      joiner.add(overlay(stored ?? nothing, own ? heldDay(day, asked) : nothing));
     }
     return joiner.result();
   };

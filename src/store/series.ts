@@ -3,9 +3,11 @@ import type { IndexDefinition, Row, SeriesKey } from "../core/series.ts";
 import { columnOf } from "./block.ts";
 import { createColumnChooser, fromEncoded, fromRows } from "./columns.ts";
 import type { Backend, SeriesStore } from "./contract.ts";
+import { createBucketReader } from "./buckets.ts";
 import { createFlusher } from "./flush.ts";
 import { createHead, type Head, type Held, isDirty } from "./head.ts";
 import { createReader } from "./read.ts";
+import { createSeriesKeys } from "./series-keys.ts";
 import { createSchemaBook } from "./schema-book.ts";
 import { createSchemaWriter } from "./schema-writer.ts";
 import { dayMs } from "./slots.ts";
@@ -104,6 +106,8 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
     },
     flush: () => flusher.flush(),
     read,
+    readBuckets: createBucketReader(read),
+    seriesKeys: createSeriesKeys({ backend, node, head, book }),
     recent: (key, count) => recentValues(head, key, count),
     latest: () => newest,
     counters: () => ({

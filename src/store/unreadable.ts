@@ -4,7 +4,8 @@ import type { Log } from "../core/ports.ts";
 export interface BlockPlace {
   readonly node: string;
   readonly day: number;
-  readonly block: number;
+  /** A block's name, or what else of the day. */
+  readonly block: string;
 }
 
 /** Counts stored blocks that cannot be read, each once, and says so once for a node and day. */

@@ -110,25 +110,34 @@ describe("storage backends", () => {
       });
       afterEach(() => backend.stop());
 
+      const read = async (
+        of: string,
+        day: number,
+        names: readonly string[],
+      ): Promise<readonly (Uint8Array | null)[]> => {
+        const [values = []] = await backend.read(of, [{ part: "blocks", day, names }]);
+        return values;
+      };
+
       it("gives back blocks in the order asked, null where there is none", async () => {
         const blob = Uint8Array.from([0, 1, 2, 255, 10, 13]);
         const other = Uint8Array.from([7]);
         await backend.writeBlocks(
           node,
           [
-            { day: today, block: 3, blob },
-            { day: today, block: 143, blob: other },
-            { day: today - 1, block: 3, blob: other },
+            { day: today, block: "3", blob },
+            { day: today, block: "143", blob: other },
+            { day: today - 1, block: "3", blob: other },
           ],
           later,
         );
-        const found = await backend.readBlocks(node, today, [143, 0, 3]);
+        const found = await read(node, today, ["143", "0", "3"]);
         assert.deepEqual(
           found.map((bytes) => (bytes === null ? null : [...bytes])),
           [[7], null, [...blob]],
         );
-        assert.deepEqual(await backend.readBlocks("prod/node-2", today, [3]), [null]);
-        assert.deepEqual(await backend.readBlocks(node, today, []), []);
+        assert.deepEqual(await read("prod/node-2", today, ["3"]), [null]);
+        assert.deepEqual(await read(node, today, []), []);
         await backend.writeBlocks(node, [], later);
       });
 
@@ -136,31 +145,109 @@ describe("storage backends", () => {
         for (const bytes of [[1, 2, 3], [4]])
           await backend.writeBlocks(
             node,
-            [{ day: today, block: 0, blob: Uint8Array.from(bytes) }],
+            [{ day: today, block: "0", blob: Uint8Array.from(bytes) }],
             later,
           );
-        const [found] = await backend.readBlocks(node, today, [0]);
+        const [found] = await read(node, today, ["0"]);
         assert.deepEqual([...(found ?? [])], [4]);
       });
 
       it("lets blocks and schemas expire at the second they are told", async () => {
         const past = Math.floor(clock.now() / 1_000) - 86_400;
-        const write = { day: today - 9, block: 0, blob: Uint8Array.from([1]) };
+        const write = { day: today - 9, block: "0", blob: Uint8Array.from([1]) };
         await backend.writeBlocks(node, [write], () => past);
         await backend.addSchema(node, today - 8, { number: 1, json: "{}", expireAt: past });
-        assert.deepEqual(await backend.readBlocks(node, today - 9, [0]), [null]);
+        assert.deepEqual(await read(node, today - 9, ["0"]), [null]);
         assert.equal((await backend.readSchemas(node, today - 8)).size, 0);
       });
 
       it("changes when days expire", async () => {
         const blob = Uint8Array.from([1]);
-        const writes = [today - 2, today - 1].map((day) => ({ day, block: 0, blob }));
+        const writes = [today - 2, today - 1].map((day) => ({ day, block: "0", blob }));
         await backend.writeBlocks(node, writes, later);
         const past = Math.floor(clock.now() / 1_000) - 86_400;
-        await backend.expireDays(node, [today - 3, today - 2], () => past);
-        assert.deepEqual(await backend.readBlocks(node, today - 2, [0]), [null]);
-        assert.notDeepEqual(await backend.readBlocks(node, today - 1, [0]), [null]);
-        await backend.expireDays(node, [], later);
+        await backend.expireDays(node, "blocks", [today - 3, today - 2], () => past);
+        assert.deepEqual(await read(node, today - 2, ["0"]), [null]);
+        assert.notDeepEqual(await read(node, today - 1, ["0"]), [null]);
+        await backend.expireDays(node, "blocks", [], later);
+      });
+
+      const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+      const texts = (values: readonly (Uint8Array | null)[] | undefined): (string | null)[] =>
+        (values ?? []).map((value) => (value === null ? null : new TextDecoder().decode(value)));
+
+      it("reads several parts of several days at once, and names what is there", async () => {
+        const writes = [
+          { day: today, block: "3", blob: bytes("three") },
+          { day: today - 1, block: "h5", blob: bytes("five") },
+        ];
+        await backend.writeBlocks(node, writes, later);
+        const schema = { number: 1, json: "{}", expireAt: later(today) };
+        await backend.addSchema(node, today, schema);
+        const tier = new Map([["cpu", bytes("tier")]]);
+        await backend.writeTier(node, today, tier, later(today));
+        await backend.writeTier(node, today, new Map(), later(today));
+        const found = await backend.read(node, [
+          { part: "tier", day: today, names: ["cpu", "memory"] },
+          { part: "blocks", day: today, names: ["3"] },
+          { part: "columns", day: today, names: [] },
+          { part: "blocks", day: today - 1, names: ["4", "h5"] },
+        ]);
+        assert.deepEqual(found.map(texts), [["tier", null], ["three"], [], [null, "five"]]);
+        assert.deepEqual(await backend.read(node, []), []);
+        assert.deepEqual(await backend.names(node, today, "blocks"), ["3"]);
+        assert.deepEqual(await backend.names(node, today, "tier"), ["cpu"]);
+        assert.deepEqual(await backend.names(node, today, "columns"), []);
+        const past = Math.floor(clock.now() / 1_000) - 86_400;
+        await backend.expireDays(node, "tier", [today], () => past);
+        assert.deepEqual(await backend.names(node, today, "tier"), []);
+        assert.deepEqual(await backend.names(node, today, "blocks"), ["3"]);
+      });
+
+      it("puts columns in the place of blocks, and only of blocks that are as they were read", async () => {
+        const write = (block: string, text: string): Promise<void> =>
+          backend.writeBlocks(node, [{ day: today, block, blob: bytes(text) }], later);
+        const swap = (
+          blocks: Record<string, string>,
+          rows: string | null,
+          next: string,
+        ): Promise<boolean> =>
+          backend.compact(node, today, {
+            blocks: new Map(Object.entries(blocks).map(([name, text]) => [name, bytes(text)])),
+            rows: rows === null ? null : bytes(rows),
+            columns: new Map([
+              ["@rows", bytes(next)],
+              ["cpu", bytes(`cpu of ${next}`)],
+            ]),
+            expireAt: later(today),
+          });
+        const columns = async (): Promise<(string | null)[]> => {
+          const names = ["@rows", "cpu"];
+          const [values] = await backend.read(node, [{ part: "columns", day: today, names }]);
+          return texts(values);
+        };
+        await backend.addSchema(node, today, { number: 1, json: "{}", expireAt: later(today) });
+        for (const [block, text] of [
+          ["1", "one"],
+          ["2", "two"],
+          ["h3", "three"],
+        ] as const)
+          await write(block, text);
+        assert.equal(await swap({ "1": "one", "2": "too" }, null, "first"), false);
+        assert.equal(await swap({ "1": "one", "4": "four" }, null, "first"), false);
+        assert.equal(await swap({ "1": "one" }, "zeroth", "first"), false);
+        assert.deepEqual(await columns(), [null, null]);
+        assert.equal(await swap({ "1": "one", "2": "two" }, null, "first"), true);
+        assert.deepEqual(await columns(), ["first", "cpu of first"]);
+        assert.deepEqual(await backend.names(node, today, "blocks"), ["h3"]);
+        assert.equal(await swap({ h3: "three" }, null, "second"), false);
+        assert.equal(await swap({ h3: "three" }, "first", "second"), true);
+        assert.deepEqual(await columns(), ["second", "cpu of second"]);
+        assert.deepEqual(await backend.names(node, today, "blocks"), []);
+        assert.equal((await backend.readSchemas(node, today)).size, 1);
+        const past = Math.floor(clock.now() / 1_000) - 86_400;
+        await backend.expireDays(node, "blocks", [today], () => past);
+        assert.deepEqual(await columns(), [null, null]);
       });
 
       it("adds a schema only under a number that is free", async () => {

@@ -215,7 +215,7 @@ describe("slots of a block", () => {
         fc.integer({ min: 1, max: 300 }),
         (block, seconds) => {
           const [startMs, stepMs] = [block * 600_000, seconds * 1_000];
-          const grid = slotGrid(startMs, stepMs);
+          const grid = slotGrid({ startMs, lengthMs: 600_000 }, stepMs);
           const times = Array.from({ length: grid.count }, (_, position) => grid.toMs(position));
           const first = times[0] ?? Number.NaN;
           assert.ok(first >= startMs && first - stepMs < startMs);

@@ -9,7 +9,7 @@ import type { Backend } from "../../src/store/contract.ts";
 import { createRedisBackend } from "../../src/store/redis/index.ts";
 import { createKeys } from "../../src/store/redis/keys.ts";
 import { type RedisSettings, redisTarget } from "../../src/store/redis/settings.ts";
-import { blockNumber, dayOf } from "../../src/store/slots.ts";
+import { blockMs, blockName, dayOf, spanAt } from "../../src/store/slots.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 import { freePort, redisSettings, startRedis, type TestRedis } from "../support/redis.ts";
@@ -139,7 +139,7 @@ describe("redis backend", () => {
           data.columns.get("cpu"),
           Array.from({ length: 30 }, (_, value) => value),
         );
-        const key = createKeys("targetvpc").blocks(node, dayOf(fromMs));
+        const key = createKeys("targetvpc").day("blocks", node, dayOf(fromMs));
         assert.ok((await own.client.ttl(key)) > 0);
         assert.deepEqual(kept.of("warn"), warnings);
       } finally {
@@ -212,7 +212,10 @@ describe("redis backend", () => {
   it("fails at once while Redis is away, and does not queue", async () => {
     const { backend } = start(redisSettings(await freePort()));
     const began = performance.now();
-    await assert.rejects(backend.readBlocks(node, 1, [0]), isUnavailable);
+    await assert.rejects(
+      backend.read(node, [{ part: "blocks", day: 1, names: ["0"] }]),
+      isUnavailable,
+    );
     await assert.rejects(backend.states(node).load(), isUnavailable);
     await assert.rejects(backend.nodes(), isUnavailable);
     await assert.rejects(backend.receipts.list({ limit: 1 }), isUnavailable);
@@ -299,7 +302,7 @@ describe("redis backend", () => {
     const today = dayOf(clock.now());
     const { client } = server;
     for (const key of [
-      keys.blocks(node, today),
+      keys.day("blocks", node, today),
       keys.states(node),
       keys.documents(node),
       keys.nodes,
@@ -330,7 +333,7 @@ describe("redis backend", () => {
     store.append(row(clock.now(), { cpu: 9 }));
     await store.flush();
     assert.equal(store.counters().dirtyBlocks, 1, "the next day is not held up");
-    await client.del(keys.blocks(node, today));
+    await client.del(keys.day("blocks", node, today));
     await store.flush();
     assert.equal(store.counters().dirtyBlocks, 0);
     assert.deepEqual(kept.of("info"), ["series stored again"]);
@@ -348,8 +351,8 @@ describe("redis backend", () => {
       await writer.flush();
       await clock.advance(stepMs);
     }
-    const key = keys.blocks(node, dayOf(fromMs));
-    const number = blockNumber(fromMs);
+    const key = keys.day("blocks", node, dayOf(fromMs));
+    const number = Number(blockName(spanAt(fromMs, blockMs)));
     await server.client.hset(key, String(number), "garbage");
     await server.client.hset(key, String(number + 1), Buffer.from([2, 1, 0]));
     await server.client.hset(key, "s2", "{broken");
@@ -467,7 +470,7 @@ describe("redis backend", () => {
       assert.equal(recent.timesMs.length, 180);
       const later = await own.client.info("commandstats");
       assert.equal(/hmget:calls=\d+/.exec(later)?.[0], /hmget:calls=\d+/.exec(stats)?.[0]);
-      const key = createKeys("targetvpc").blocks(node, dayOf(clock.now() - stepMs));
+      const key = createKeys("targetvpc").day("blocks", node, dayOf(clock.now() - stepMs));
       const bytes = Number(await own.client.call("MEMORY", "USAGE", key, "SAMPLES", "0"));
       assert.ok(bytes / (270 * 50) < 1, `${bytes / (270 * 50)} bytes a sample`);
     } finally {
@@ -525,9 +528,9 @@ describe("redis settings", () => {
 describe("redis keys", () => {
   it("have the node in braces, whatever its name", () => {
     const keys = createKeys("targetvpc");
-    assert.equal(keys.blocks("prod/node-1", 20_458), "targetvpc:m:{prod/node-1}:20458");
+    assert.equal(keys.day("blocks", "prod/node-1", 20_458), "targetvpc:m:{prod/node-1}:20458");
     for (const name of ["a}b/{c}", "{}/", "}/x", "/"])
-      assert.match(keys.blocks(name, 1), /^targetvpc:m:\{[^{}]+\}:1$/);
+      assert.match(keys.day("blocks", name, 1), /^targetvpc:m:\{[^{}]+\}:1$/);
   });
 
   it("hold two names apart that look alike when escaped", () => {

@@ -6,7 +6,7 @@ import type { SeriesData, SeriesStore } from "../../src/store/contract.ts";
 import { createHead } from "../../src/store/head.ts";
 import { createMemoryBackend } from "../../src/store/memory/index.ts";
 import { expirySeconds } from "../../src/store/series.ts";
-import { blockNumber, dayOf } from "../../src/store/slots.ts";
+import { blockMs, blockName, dayOf, spanAt } from "../../src/store/slots.ts";
 import { ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 import { row, rowsOf, seriesStore } from "../support/store.ts";
@@ -229,21 +229,26 @@ describe("series store", () => {
     assert.equal(data.columns.get("cpu")?.[6], 6);
   });
 
+  const stored = async (day: number, block: string): Promise<Uint8Array | null | undefined> => {
+    const [values] = await backend.read(node, [{ part: "blocks", day, names: [block] }]);
+    return values?.[0];
+  };
+
   it("sends a closed block once more a quarter into the next one", async () => {
     const store = seriesStore(backend, clock);
     await run(store, 61, (tick) => ({ cpu: tick }));
-    const [day, block] = [dayOf(startMs), blockNumber(startMs)];
+    const [day, block] = [dayOf(startMs), blockName(spanAt(startMs, blockMs))];
     const stale = encodeBlock(1, { slots: [0], columns: [[5]] });
     // As after a failover to a replica that had not yet got the last rows.
     await backend.writeBlocks(node, [{ day, block, blob: stale }], () => 4_000_000_000);
     await run(store, 10, (tick) => ({ cpu: tick }));
-    assert.deepEqual((await backend.readBlocks(node, day, [block]))[0], stale, "too early");
+    assert.deepEqual(await stored(day, block), stale, "too early");
     await run(store, 10, (tick) => ({ cpu: tick }));
     const other = seriesStore(backend, clock, { node: "prod/node-2" });
     assert.equal((await read(other, startMs, startMs + 599_999, "cpu")).timesMs.length, 60);
     await backend.writeBlocks(node, [{ day, block, blob: stale }], () => 4_000_000_000);
     await run(store, 30, (tick) => ({ cpu: tick }));
-    assert.deepEqual((await backend.readBlocks(node, day, [block]))[0], stale, "sent once only");
+    assert.deepEqual(await stored(day, block), stale, "sent once only");
   });
 
   it("sends at most 64 blocks of a backlog at once, the oldest first", async () => {
@@ -352,7 +357,7 @@ describe("series store", () => {
   });
 
   it("replaces a garbled block, counts it and says so once", async () => {
-    const [day, block] = [dayOf(startMs), blockNumber(startMs)];
+    const [day, block] = [dayOf(startMs), blockName(spanAt(startMs, blockMs))];
     const garbage = Uint8Array.from([1, 1, 255, 255, 255]);
     await backend.writeBlocks(node, [{ day, block, blob: garbage }], () => 4_000_000_000);
     const kept = recordLog();
@@ -365,13 +370,13 @@ describe("series store", () => {
   });
 
   it("leaves a block of a newer version alone and goes on with the next", async () => {
-    const [day, block] = [dayOf(startMs), blockNumber(startMs)];
+    const [day, block] = [dayOf(startMs), blockName(spanAt(startMs, blockMs))];
     const newer = Uint8Array.from([2, 1, 9, 9, 9]);
     await backend.writeBlocks(node, [{ day, block, blob: newer }], () => 4_000_000_000);
     const kept = recordLog();
     const store = seriesStore(backend, clock, { log: kept.log });
     await run(store, 70, (tick) => ({ cpu: tick }));
-    assert.deepEqual((await backend.readBlocks(node, day, [block]))[0], newer);
+    assert.deepEqual(await stored(day, block), newer);
     assert.deepEqual(store.counters(), { dirtyBlocks: 0, unreadableBlocks: 1 });
     assert.deepEqual(kept.of("warn"), ["stored block unreadable"]);
     assert.equal((await read(store, startMs, clock.now(), "cpu")).timesMs.length, 70);
@@ -383,12 +388,12 @@ describe("series store", () => {
     const store = seriesStore(backend, clock);
     await run(store, 180, (tick) => ({ cpu: tick }));
     const day = dayOf(startMs);
-    const first = blockNumber(startMs);
+    const first = Number(blockName(spanAt(startMs, blockMs)));
     const unknownSchema = encodeBlock(9, { slots: [0], columns: [[1]] });
     const blobs = [Uint8Array.from([]), unknownSchema];
     await backend.writeBlocks(
       node,
-      blobs.map((blob, index) => ({ day, block: first + index, blob })),
+      blobs.map((blob, index) => ({ day, block: String(first + index), blob })),
       () => 4_000_000_000,
     );
     const kept = recordLog();
@@ -493,6 +498,6 @@ describe("head of the series", () => {
     assert.deepEqual(forms(), ["frozen", "frozen", "rows", "rows"]);
     put(startMs + stepMs);
     assert.deepEqual(forms(), ["rows", "frozen", "rows", "rows"]);
-    assert.equal(head.get(startMs)?.changes, 2);
+    assert.equal(head.get(spanAt(startMs, blockMs))?.changes, 2);
   });
 });

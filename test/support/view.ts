@@ -1,11 +1,13 @@
 import type {
   AgentView,
+  BucketResult,
   ChannelState,
   ForeignAlert,
   ForeignOutcome,
   SeriesResult,
   SourceState,
 } from "../../src/api/ports.ts";
+import { bucketsOf } from "../../src/store/buckets.ts";
 import type { Incident } from "../../src/core/alert.ts";
 import type { ChannelSpec, Outcome, Receipt } from "../../src/core/delivery.ts";
 import type { NodeInfo } from "../../src/core/node.ts";
@@ -213,6 +215,26 @@ export class MemoryView implements AgentView {
       timesMs: rows.map(({ slotMs }) => slotMs),
       columns: new Map(keys.map((key) => [key, rows.map(({ values }) => values.get(key) ?? null)])),
     };
+  }
+
+  async readBuckets(query: {
+    node: string;
+    selectors: readonly SeriesSelector[];
+    fromMs: number;
+    toMs: number;
+    stepMs: number;
+  }): Promise<BucketResult> {
+    const endMs = (Math.floor(query.toMs / query.stepMs) + 1) * query.stepMs;
+    const fromMs = Math.floor(query.fromMs / query.stepMs) * query.stepMs;
+    return bucketsOf(await this.readSeries({ ...query, fromMs, toMs: endMs - 1 }), query.stepMs);
+  }
+
+  async seriesKeys(query: { node: string; fromMs: number; toMs: number }): Promise<SeriesKey[]> {
+    await this.#answer();
+    const rows = (this.rows.get(query.node) ?? []).filter(
+      ({ slotMs }) => slotMs >= query.fromMs && slotMs <= query.toMs,
+    );
+    return [...new Set(rows.flatMap(({ values }) => [...values.keys()]))].sort();
   }
 
   async nodes(): Promise<NodeInfo[]> {

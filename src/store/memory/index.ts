@@ -2,7 +2,7 @@ import { createStatus } from "../../base/status.ts";
 import type { NodeInfo } from "../../core/node.ts";
 import { nodeId } from "../../core/node.ts";
 import type { Clock } from "../../core/ports.ts";
-import type { Backend } from "../contract.ts";
+import { rowsName, type Backend, type DayPart } from "../contract.ts";
 import type { BackendPlugin } from "../plugin.ts";
 import { dayMs } from "../slots.ts";
 import { createMemoryOutbox } from "./outbox.ts";
@@ -14,61 +14,96 @@ const receiptsPerChannel = 1_000;
 /** The default of `metrics.retention_days`. */
 const defaultRetentionDays = 7;
 
-/** A day of a node. */
-interface Day {
-  readonly blocks: Map<number, Uint8Array>;
+/** A part of a day of a node. */
+interface Part {
+  readonly values: Map<string, Uint8Array>;
   readonly schemas: Map<number, string>;
   /** Unix milliseconds. */
   expiresAtMs: number;
 }
 
-/** The blocks and schemas of every node, dropped when they expire. */
+/** What is kept of the days of every node, dropped when it expires. */
 function createDays(clock: Clock) {
-  const days = new Map<string, Day>();
-  const placeOf = (node: string, day: number): string => `${node} ${day}`;
+  const parts = new Map<string, Part>();
+  const placeOf = (node: string, day: number, part: DayPart): string => `${part} ${day} ${node}`;
   const drop = (): void => {
-    for (const [place, { expiresAtMs }] of days) if (expiresAtMs <= clock.now()) days.delete(place);
+    for (const [place, { expiresAtMs }] of parts)
+      if (expiresAtMs <= clock.now()) parts.delete(place);
   };
   return {
-    get: (node: string, day: number): Day | undefined => {
+    get: (node: string, day: number, part: DayPart): Part | undefined => {
       drop();
-      return days.get(placeOf(node, day));
+      return parts.get(placeOf(node, day, part));
     },
-    open: (node: string, day: number, expireAt: number): Day => {
-      const place = placeOf(node, day);
-      const found = days.get(place) ?? { blocks: new Map(), schemas: new Map(), expiresAtMs: 0 };
-      days.set(place, found);
+    open: (node: string, day: number, part: DayPart, expireAt: number): Part => {
+      const place = placeOf(node, day, part);
+      const found = parts.get(place) ?? { values: new Map(), schemas: new Map(), expiresAtMs: 0 };
+      parts.set(place, found);
       found.expiresAtMs = expireAt * 1_000;
       return found;
     },
   };
 }
 
+type Days = ReturnType<typeof createDays>;
+
+function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
+}
+
+function createCompact(days: Days): Backend["compact"] {
+  return async (node, day, { blocks, rows, columns, expireAt }) => {
+    const from = days.get(node, day, "blocks")?.values;
+    const known = days.get(node, day, "columns")?.values.get(rowsName) ?? null;
+    const isAsRead = [...blocks].every(([name, blob]) => sameBytes(from?.get(name) ?? null, blob));
+    if (!isAsRead || !sameBytes(known, rows)) return false;
+    const into = days.open(node, day, "columns", expireAt).values;
+    for (const [name, column] of columns) into.set(name, column);
+    for (const name of blocks.keys()) from?.delete(name);
+    return true;
+  };
+}
+
 type Series = Pick<
   Backend,
-  "readBlocks" | "writeBlocks" | "expireDays" | "readSchemas" | "addSchema"
+  | "read"
+  | "names"
+  | "writeBlocks"
+  | "writeTier"
+  | "compact"
+  | "expireDays"
+  | "readSchemas"
+  | "addSchema"
 >;
 
 function createSeries(clock: Clock): Series {
   const days = createDays(clock);
   return {
-    readBlocks: async (node, day, blocks) => {
-      const found = days.get(node, day);
-      return blocks.map((block) => found?.blocks.get(block) ?? null);
-    },
+    read: async (node, wanted) =>
+      wanted.map(({ part, day, names }) => {
+        const values = days.get(node, day, part)?.values;
+        return names.map((name) => values?.get(name) ?? null);
+      }),
+    names: async (node, day, part) => [...(days.get(node, day, part)?.values.keys() ?? [])],
     writeBlocks: async (node, writes, expireAt) => {
       for (const { day, block, blob } of writes)
-        days.open(node, day, expireAt(day)).blocks.set(block, blob);
+        days.open(node, day, "blocks", expireAt(day)).values.set(block, blob);
     },
-    expireDays: async (node, list, expireAt) => {
-      for (const day of list) {
-        const found = days.get(node, day);
-        if (found !== undefined) found.expiresAtMs = expireAt(day) * 1_000;
-      }
+    writeTier: async (node, day, values, expireAt) => {
+      const tier = days.open(node, day, "tier", expireAt).values;
+      for (const [name, value] of values) tier.set(name, value);
     },
-    readSchemas: async (node, day) => new Map(days.get(node, day)?.schemas),
+    compact: createCompact(days),
+    expireDays: async (node, part, list, expireAt) => {
+      for (const day of list)
+        for (const one of part === "tier" ? [part] : [part, "columns" as const]) {
+          const found = days.get(node, day, one);
+          if (found !== undefined) found.expiresAtMs = expireAt(day) * 1_000;
+        }
+    },
+    readSchemas: async (node, day) => new Map(days.get(node, day, "blocks")?.schemas),
     addSchema: async (node, day, { number, json, expireAt }) => {
-      const { schemas } = days.open(node, day, expireAt);
+      const { schemas } = days.open(node, day, "blocks", expireAt);
       if (schemas.has(number)) return false;
       schemas.set(number, json);
       return true;

@@ -1,7 +1,7 @@
 import type { Backend } from "../contract.ts";
 import { createMemoryOutbox } from "../memory/outbox.ts";
 import type { BackendDeps, BackendPlugin } from "../plugin.ts";
-import { createRedisBlocks } from "./blocks.ts";
+import { createRedisDays } from "./days.ts";
 import { createConnection } from "./connection.ts";
 import { createJsonReader } from "./garbled.ts";
 import { createRedisHashes } from "./hashes.ts";
@@ -24,7 +24,7 @@ export function createRedisBackend(
     stop: () => connection.stop(),
     status: () => connection.status(),
     epoch: () => connection.epoch(),
-    ...createRedisBlocks(connection, keys),
+    ...createRedisDays(connection, keys),
     ...createRedisNodes(deps),
     ...createRedisHashes(deps),
     receipts: createRedisReceipts(deps),

@@ -1,7 +1,12 @@
+import type { DayPart } from "../contract.ts";
+
 /** Every key the agent uses in Redis. */
 export interface Keys {
-  /** HASH: blocks (`0`–`143`) and schemas (`s<number>`) of a node and day. */
-  blocks(node: string, day: number): string;
+  /**
+   * HASH of a node and day: blocks (`0`–`143`, `h0`–`h23`) with their schemas (`s<number>`), columns of a closed day by
+   * series, or the tier by series; all of them in the node's slot.
+   */
+  day(part: DayPart, node: string, day: number): string;
   /** ZSET: nodes by when they were last seen. */
   readonly nodes: string;
   /** HASH: what each node said of itself. */
@@ -18,6 +23,8 @@ export interface Keys {
   receipts(channel: string): string;
 }
 
+const partLetters: Readonly<Record<DayPart, string>> = { blocks: "m", columns: "k", tier: "d" };
+
 /** Nothing in a name can end the tag in braces that keeps a node's keys in one slot of a cluster. */
 export function escapeName(name: string): string {
   return encodeURIComponent(name.toWellFormed()).replaceAll("%2F", "/");
@@ -26,7 +33,7 @@ export function escapeName(name: string): string {
 export function createKeys(prefix: string): Keys {
   const tag = (name: string): string => `{${escapeName(name)}}`;
   return {
-    blocks: (node, day) => `${prefix}:m:${tag(node)}:${day}`,
+    day: (part, node, day) => `${prefix}:${partLetters[part]}:${tag(node)}:${day}`,
     nodes: `${prefix}:nodes`,
     nodeInfos: `${prefix}:nodes:info`,
     states: (node) => `${prefix}:a:${tag(node)}`,

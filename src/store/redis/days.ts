@@ -1,0 +1,172 @@
+import { AgentError } from "../../core/errors.ts";
+import type { Backend, BlockWrite, DayFields, DayPart, DayValues } from "../contract.ts";
+import { maxSchemas } from "../schemas.ts";
+import { blockSpan, type BlockName } from "../slots.ts";
+import { bufferOf, createCompact } from "./compact.ts";
+import type { RedisCommand, RedisConnection } from "./connection.ts";
+import type { Keys } from "./keys.ts";
+import { bytesReply, countReply, namesReply, textsReply } from "./replies.ts";
+
+/** Days whose expiry is remembered: the open one and, after an outage, some before it. */
+const rememberedDays = 16;
+
+/** Numbers are taken from the lowest, so that most of these are empty; a reply of nulls is small. */
+const schemaNumbers = Array.from({ length: maxSchemas }, (_, index) => index + 1);
+
+/** An expiry that was set while this block was the newest of its day. */
+interface Expiry {
+  readonly epoch: number;
+  /** When the block begins. */
+  readonly blockMs: number;
+  readonly at: number;
+}
+
+/** Sets the expiry of a day once a block, and again after a reconnection: Redis may have lost it with the key. */
+function createExpiries(connection: RedisConnection) {
+  const known = new Map<string, Expiry>();
+  return {
+    isSet: (key: string, { epoch, blockMs, at }: Expiry): boolean => {
+      const set = known.get(key);
+      return set?.epoch === epoch && set.blockMs === blockMs && set.at === at;
+    },
+    of: (blockMs: number, at: number): Expiry => ({ epoch: connection.epoch(), blockMs, at }),
+    note: (key: string, expiry: Expiry): void => {
+      known.delete(key);
+      known.set(key, expiry);
+      const [oldest] = known.keys();
+      if (known.size > rememberedDays && oldest !== undefined) known.delete(oldest);
+    },
+  };
+}
+
+function startOf(day: number, name: BlockName): number {
+  return blockSpan(day, name)?.startMs ?? 0;
+}
+
+/** HSET of the blocks of each day, and its expiry where that is not yet set. */
+function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "writeBlocks"> {
+  const expiries = createExpiries(connection);
+  const fields = (writes: readonly BlockWrite[]): (string | Buffer)[] =>
+    writes.flatMap(({ block, blob }) => [block, bufferOf(blob)]);
+  return {
+    writeBlocks: async (node, writes, expireAt) => {
+      const commands: RedisCommand[] = [];
+      const set: { key: string; expiry: Expiry }[] = [];
+      /** Where commands stand that rewrite a block which is already there. */
+      const rewritten: number[] = [];
+      for (const [day, ofDay] of Map.groupBy(writes, ({ day }) => day)) {
+        const key = keys.day("blocks", node, day);
+        const newestMs = Math.max(...ofDay.map(({ block }) => startOf(day, block)));
+        const expiry = expiries.of(newestMs, expireAt(day));
+        const known = expiries.isSet(key, expiry);
+        if (known && ofDay.length === 1) rewritten.push(commands.length);
+        commands.push(["hset", key, ...fields(ofDay)]);
+        if (known) continue;
+        commands.push(["expireat", key, expiry.at]);
+        set.push({ key, expiry });
+      }
+      if (commands.length === 0) return;
+      const replies = await connection.run(commands);
+      for (const { key, expiry } of set) expiries.note(key, expiry);
+      // HSET counts new fields: a block written before that counts as new means that its day was flushed or evicted.
+      if (rewritten.some((at) => countReply(replies[at]) === 1)) connection.renew();
+    },
+  };
+}
+
+function isOtherType(cause: unknown): boolean {
+  return cause instanceof AgentError && cause.message.includes("WRONGTYPE");
+}
+
+function createRead(connection: RedisConnection, keys: Keys): Pick<Backend, "read" | "names"> {
+  const run = async (node: string, wanted: readonly DayFields[]): Promise<readonly DayValues[]> => {
+    const asked = wanted.filter(({ names }) => names.length > 0);
+    if (asked.length === 0) return wanted.map(() => []);
+    const replies = await connection.run(
+      asked.map(({ part, day, names }) => ["hmgetBuffer", keys.day(part, node, day), ...names]),
+    );
+    const found = new Map(asked.map((one, index) => [one, bytesReply(replies[index])]));
+    return wanted.map((one) => found.get(one) ?? []);
+  };
+  /** A key of another type is somebody else's: it hides nothing of the others. */
+  const runOne = async (node: string, one: DayFields): Promise<DayValues> => {
+    try {
+      const [values = []] = await run(node, [one]);
+      return values;
+    } catch (cause) {
+      if (isOtherType(cause)) return one.names.map(() => null);
+      throw cause;
+    }
+  };
+  return {
+    read: async (node, wanted) => {
+      try {
+        return await run(node, wanted);
+      } catch (cause) {
+        if (!isOtherType(cause)) throw cause;
+        return Promise.all(wanted.map((one) => runOne(node, one)));
+      }
+    },
+    names: async (node, day, part) => {
+      const [reply] = await connection.run([["hkeys", keys.day(part, node, day)]]);
+      const names = namesReply(reply);
+      return part === "blocks" ? names.filter((name) => blockSpan(day, name) !== null) : names;
+    },
+  };
+}
+
+type Days = Pick<
+  Backend,
+  | "read"
+  | "names"
+  | "writeBlocks"
+  | "writeTier"
+  | "compact"
+  | "expireDays"
+  | "readSchemas"
+  | "addSchema"
+>;
+
+/** Blocks, schemas, columns and tiers: a hash each for a node and day, which expires as a whole. */
+export function createRedisDays(connection: RedisConnection, keys: Keys): Days {
+  return {
+    ...createWrite(connection, keys),
+    ...createRead(connection, keys),
+    compact: createCompact(connection, keys),
+    writeTier: async (node, day, values, expireAt) => {
+      const key = keys.day("tier", node, day);
+      const fields = [...values].flatMap(([name, value]) => [name, bufferOf(value)]);
+      if (fields.length === 0) return;
+      await connection.run([
+        ["hset", key, ...fields],
+        ["expireat", key, expireAt],
+      ]);
+    },
+    expireDays: async (node, part, days, expireAt) => {
+      const parts: readonly DayPart[] = part === "tier" ? ["tier"] : ["blocks", "columns"];
+      const commands = days.flatMap((day) =>
+        parts.map((one): RedisCommand => ["expireat", keys.day(one, node, day), expireAt(day)]),
+      );
+      if (commands.length > 0) await connection.run(commands);
+    },
+    readSchemas: async (node, day) => {
+      const names = schemaNumbers.map((number) => `s${number}`);
+      const [reply] = await connection.run([["hmget", keys.day("blocks", node, day), ...names]]);
+      const texts = textsReply(reply);
+      return new Map(
+        schemaNumbers.flatMap((number, index) => {
+          const text = texts[index] ?? null;
+          return text === null ? [] : [[number, text]];
+        }),
+      );
+    },
+    addSchema: async (node, day, { number, json, expireAt }) => {
+      const key = keys.day("blocks", node, day);
+      const [added] = await connection.run([
+        ["hsetnx", key, `s${number}`, json],
+        ["expireat", key, expireAt],
+      ]);
+      return countReply(added) === 1;
+    },
+  };
+}
