@@ -65,6 +65,14 @@ function hold(span: Span, stepMs: number): Held {
   };
 }
 
+/** What an hour of ten series holds at ten seconds: with more, rewriting the open hour costs more than it saves. */
+const maxHourSamples = 3_600;
+
+/** The length of a new block: an hour where that holds few samples. */
+function lengthFor(seriesCount: number, stepMs: number): number {
+  return seriesCount * (hourMs / stepMs) <= maxHourSamples ? hourMs : blockMs;
+}
+
 export function createHead(): Head {
   const blocks = new Map<string, Held>();
   const keyOf = ({ startMs, lengthMs }: Span): string => `${startMs}+${lengthMs}`;
@@ -77,7 +85,8 @@ export function createHead(): Head {
     (isDirty(held) || held.blocked ? retentionMs : Math.min(retentionMs, keptAfterSendMs));
   return {
     put: (row, stepMs, column) => {
-      const held = begun(row.slotMs) ?? hold(spanAt(row.slotMs, blockMs), gridStepMs(stepMs));
+      const lengthMs = lengthFor(row.values.size, gridStepMs(stepMs));
+      const held = begun(row.slotMs) ?? hold(spanAt(row.slotMs, lengthMs), gridStepMs(stepMs));
       blocks.set(keyOf(held), held);
       putRow(rowsOf(held), row.slotMs, row.values, column);
       held.changes++;

@@ -13,7 +13,7 @@ import { blockMs, blockName, dayOf, spanAt } from "../../src/store/slots.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 import { freePort, redisSettings, startRedis, type TestRedis } from "../support/redis.ts";
-import { row, seriesStore } from "../support/store.ts";
+import { row, seriesStore, wideRow } from "../support/store.ts";
 import { makeTls } from "../support/tls.ts";
 
 const node = "prod/node-1";
@@ -76,7 +76,7 @@ describe("redis backend", () => {
     const fromMs = clock.now();
     await eventually("it is down", () => backend.status().status === "down");
     for (let tick = 0; tick < 130; tick++) {
-      store.append(row(clock.now(), { cpu: tick % 100 }));
+      store.append(wideRow(clock.now(), { cpu: tick % 100 }));
       await store.flush();
       await clock.advance(stepMs);
     }
@@ -177,7 +177,7 @@ describe("redis backend", () => {
       const { backend, kept } = start(own.settings());
       await connected(backend);
       const store = seriesStore(backend, clock, { log: kept.log });
-      store.append(row(clock.now(), { cpu: 1 }));
+      store.append(wideRow(clock.now(), { cpu: 1 }));
       await store.flush();
       own.freeze();
       const fromMs = clock.now();
@@ -186,7 +186,7 @@ describe("redis backend", () => {
       const flushing = store.flush();
       const appended = performance.now();
       for (let tick = 0; tick < 100; tick++) {
-        store.append(row(clock.now(), { cpu: tick }));
+        store.append(wideRow(clock.now(), { cpu: tick }));
         await clock.advance(stepMs);
       }
       assert.ok(performance.now() - appended < 1_000, "append does not wait");
@@ -347,7 +347,7 @@ describe("redis backend", () => {
     const fromMs = clock.now();
     const writer = seriesStore(backend, clock);
     for (let tick = 0; tick < 180; tick++) {
-      writer.append(row(clock.now(), { cpu: tick % 100 }));
+      writer.append(wideRow(clock.now(), { cpu: tick % 100 }));
       await writer.flush();
       await clock.advance(stepMs);
     }

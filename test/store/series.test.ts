@@ -9,7 +9,7 @@ import { expirySeconds } from "../../src/store/series.ts";
 import { blockMs, blockName, dayOf, spanAt } from "../../src/store/slots.ts";
 import { ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
-import { row, rowsOf, seriesStore } from "../support/store.ts";
+import { row, rowsOf, seriesStore, wideRow } from "../support/store.ts";
 
 const node = "prod/node-1";
 const stepMs = 10_000;
@@ -34,7 +34,7 @@ describe("series store", () => {
     values: (tick: number) => Record<string, number | null>,
   ): Promise<void> => {
     for (let tick = 0; tick < ticks; tick++) {
-      store.append(row(clock.now(), values(tick)));
+      store.append(wideRow(clock.now(), values(tick)));
       await store.flush();
       await clock.advance(stepMs);
     }
@@ -219,9 +219,9 @@ describe("series store", () => {
     const store = seriesStore(backend, clock);
     await run(store, 60, (tick) => ({ cpu: tick }));
     await clock.advance(2 * 86_400_000);
-    store.append(row(clock.now(), { cpu: 1 }));
+    store.append(wideRow(clock.now(), { cpu: 1 }));
     await store.flush();
-    store.append(row(startMs + 5 * stepMs, { cpu: 77 }));
+    store.append(wideRow(startMs + 5 * stepMs, { cpu: 77 }));
     await store.flush();
     const data = await read(seriesStore(backend, clock), startMs, startMs + 599_999, "cpu");
     assert.equal(data.timesMs.length, 60);
@@ -254,7 +254,7 @@ describe("series store", () => {
   it("sends at most 64 blocks of a backlog at once, the oldest first", async () => {
     const store = seriesStore(backend, clock, { retentionDays: () => 7 });
     for (let block = 0; block < 100; block++) {
-      store.append(row(clock.now(), { cpu: block }));
+      store.append(wideRow(clock.now(), { cpu: block }));
       await clock.advance(600_000);
     }
     assert.equal(store.counters().dirtyBlocks, 100);
@@ -412,9 +412,15 @@ describe("series store", () => {
     assert.equal((await backend.readSchemas(node, dayOf(startMs))).size, 1);
     await run(seriesStore(backend, clock), 3, () => ({ memory: 1 }));
     const texts = [...(await backend.readSchemas(node, dayOf(startMs))).values()];
-    assert.equal(
-      texts[1],
-      '{"step_ms":10000,"series":[["cpu",1,"%"],["disk{mount=\\"/\\"}",1,"%"],["memory",1,"%"]]}',
+    const { series, ...rest } = JSON.parse(texts[1] ?? "") as { series: string[][] };
+    assert.deepEqual(rest, { step_ms: 10_000 });
+    assert.deepEqual(
+      series.filter(([key]) => !key?.startsWith("other")),
+      [
+        ["cpu", 1, "%"],
+        ['disk{mount="/"}', 1, "%"],
+        ["memory", 1, "%"],
+      ],
     );
   });
 
@@ -457,7 +463,7 @@ describe("series store", () => {
   it("holds no more in memory than the retention and a day of what is sent", async () => {
     const store = seriesStore(backend, clock, { retentionDays: () => 2 });
     for (let block = 0; block < 400; block++) {
-      store.append(row(clock.now(), { cpu: block }));
+      store.append(wideRow(clock.now(), { cpu: block }));
       await clock.advance(600_000);
     }
     await store.flush();
@@ -487,11 +493,88 @@ describe("series store", () => {
   });
 });
 
+describe("blocks of an hour", () => {
+  let clock: ManualClock;
+  let backend: ReturnType<typeof createMemoryBackend>;
+  const day = dayOf(startMs);
+  const run = async (store: SeriesStore, ticks: number, make: typeof row): Promise<void> => {
+    for (let tick = 0; tick < ticks; tick++) {
+      store.append(make(clock.now(), { cpu: tick % 100 }));
+      await store.flush();
+      await clock.advance(stepMs);
+    }
+  };
+  const names = (): Promise<readonly string[]> => backend.names(node, day, "blocks");
+  const count = async (store: SeriesStore): Promise<number> => {
+    const selectors = [parseSelector("cpu")];
+    const data = await store.read({ node, selectors, fromMs: startMs, toMs: clock.now() });
+    assert.equal(new Set(data.timesMs).size, data.timesMs.length, "no slot twice");
+    return data.timesMs.length;
+  };
+  const other = (): SeriesStore => seriesStore(backend, clock, { node: "prod/node-2" });
+
+  beforeEach(() => {
+    clock = new ManualClock(startMs);
+    backend = createMemoryBackend({ clock });
+  });
+
+  it("are those of a node with few samples an hour", async () => {
+    const store = seriesStore(backend, clock);
+    await run(store, 400, row);
+    assert.deepEqual(await names(), ["h12", "h13"]);
+    for (const reader of [store, other()]) assert.equal(await count(reader), 400);
+  });
+
+  for (const [what, series, stepSeconds, isHour] of [
+    ["ten series at ten seconds", 10, 10, true],
+    ["eleven series at ten seconds", 11, 10, false],
+    ["ten series at one second", 10, 1, false],
+    ["fifty series at a minute", 50, 60, true],
+    ["two hundred series at five minutes", 200, 300, true],
+  ] as const)
+    it(`are ${isHour ? "" : "not "}made for ${what}`, async () => {
+      const store = seriesStore(backend, clock, { stepMs: () => stepSeconds * 1_000 });
+      const values = Array.from({ length: series }, (_, n): [string, number] => [`s${n}`, n]);
+      store.append(row(startMs, Object.fromEntries(values)));
+      await store.flush();
+      assert.deepEqual(await names(), [isHour ? "h12" : "72"]);
+    });
+
+  it("stay in one form to their end when series come, and change then", async () => {
+    const store = seriesStore(backend, clock);
+    await run(store, 10, row);
+    await run(store, 355, wideRow);
+    assert.deepEqual(await names(), ["h12", "78"]);
+    await run(store, 5, row);
+    assert.deepEqual(await names(), ["h12", "78"]);
+    await run(store, 60, row);
+    assert.deepEqual(await names(), ["h12", "78", "h13"]);
+    for (const reader of [store, other()]) assert.equal(await count(reader), 430);
+  });
+
+  it("are joined with what an earlier run kept of the same time in the other form", async () => {
+    for (const [before, after] of [
+      [row, wideRow],
+      [wideRow, row],
+    ] as const) {
+      clock = new ManualClock(startMs);
+      backend = createMemoryBackend({ clock });
+      await run(seriesStore(backend, clock), 100, before);
+      const store = seriesStore(backend, clock);
+      await run(store, 100, after);
+      await clock.advance(3 * 86_400_000);
+      await store.flush();
+      for (const reader of [store, other(), seriesStore(backend, clock)])
+        assert.equal(await count(reader), 200);
+    }
+  });
+});
+
 describe("head of the series", () => {
   it("keeps the open and the last block as rows and what is older encoded, until a late row comes", () => {
     const head = createHead();
     const put = (atMs: number): void =>
-      head.put(row(atMs, { cpu: 1 }), stepMs, (key) => [key, 1, "%"]);
+      head.put(wideRow(atMs, { cpu: 1 }), stepMs, (key) => [key, 1, "%"]);
     for (let block = 0; block < 4; block++) put(startMs + block * 600_000);
     const forms = (): string[] => head.all().map(({ content }) => content.form);
     head.tidy(startMs + 3 * 600_000, 7 * 86_400_000);

@@ -17,6 +17,12 @@ export function row(slotMs: number, values: Record<SeriesKey, number | null>): R
   return { slotMs, values: new Map(Object.entries(values)) };
 }
 
+/** A row with ten further series, so that it is kept in blocks of ten minutes. */
+export function wideRow(slotMs: number, values: Record<SeriesKey, number | null>): Row {
+  const others = Array.from({ length: 10 }, (_, n): [SeriesKey, number] => [`other{n="${n}"}`, n]);
+  return row(slotMs, { ...values, ...Object.fromEntries(others) });
+}
+
 /** What was read, as rows that are easy to compare. */
 export function rowsOf(data: SeriesData): [number, Record<string, number | null>][] {
   return data.timesMs.map((timeMs, index) => [
