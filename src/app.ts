@@ -84,6 +84,7 @@ export class App {
   async stop(extraMs = 0): Promise<void> {
     const { notifier, storage, http, ticker } = this.#parts;
     this.#draining = true;
+    ticker.stop();
     const loops = this.#running.map((running) => running.stop());
     await this.#atMost(incomingMs + extraMs, [this.#api.stop(), ...loops]);
     await this.#atMost(graceMs + extraMs, [ticker.idle().then(() => notifier.stop(sendingMs))]);

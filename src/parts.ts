@@ -23,6 +23,7 @@ import { createNodeFacts, type KnownFacts } from "./node-facts.ts";
 import { InForce } from "./in-force.ts";
 import type { Settings } from "./settings.ts";
 import { createStorage, type Storage } from "./storage.ts";
+import { writeDelayMs } from "./store/spread.ts";
 import { Ticker } from "./tick.ts";
 
 /** What the agent is made with. */
@@ -160,6 +161,7 @@ function judging(
     clock,
     log,
     intervalMs,
+    writeDelayMs: () => writeDelayMs(nodeId(node), intervalMs()),
     onError: (cause) => log.error("judging failed", { cause: errorText(cause) }),
   });
   return { kubernetes, engine, incidents, ticker };

@@ -16,6 +16,8 @@ export interface TickDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly intervalMs: () => number;
+  /** How long after the samples they are written to the store. */
+  readonly writeDelayMs: () => number;
   readonly onError: (cause: unknown) => void;
 }
 
@@ -25,6 +27,7 @@ export class Ticker {
   #judging = false;
   /** Rows are judged one after another, and not on the way to the next sample: saving a state may take a while. */
   #judged: Promise<void> = Promise.resolve();
+  readonly #stopped = new AbortController();
   #ticks = 0;
   #lastDurationMs = 0;
 
@@ -52,16 +55,27 @@ export class Ticker {
     const row = await collection.collect(slotMs);
     series.append(row);
     // Not waited for: a store that hangs must not hold up the next sample.
-    void series.flush();
+    void this.#writeLater();
     this.#ticks += 1;
     this.#lastDurationMs = clock.monotonic() - startedMs;
     if (this.#judging)
       this.#judged = this.#judged.then(() => this.#judge(row)).catch(this.#deps.onError);
   }
 
+  /** Nothing is written later any more: whoever stops writes what is left. */
+  stop(): void {
+    this.#stopped.abort();
+  }
+
   /** Resolves when every row so far is judged and told. */
   async idle(): Promise<void> {
     await this.#judged;
+  }
+
+  async #writeLater(): Promise<void> {
+    const { clock, series, writeDelayMs } = this.#deps;
+    await clock.sleep(writeDelayMs(), this.#stopped.signal);
+    if (!this.#stopped.signal.aborted) await series.flush();
   }
 
   async #judge(row: Row): Promise<void> {

@@ -73,6 +73,7 @@ async function startRun(
     clock,
     log,
     intervalMs: () => tickMs,
+    writeDelayMs: () => 0,
     onError: (cause) => {
       throw cause;
     },

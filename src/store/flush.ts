@@ -7,6 +7,7 @@ import { type Head, type Held, isDirty, rowsOf } from "./head.ts";
 import { type DaySchemas, type SchemaBook, schemaNumbered } from "./schema-book.ts";
 import type { SchemaWriter } from "./schema-writer.ts";
 import { blockMs, blockName, dayMs, dayOf, otherForms, type Span } from "./slots.ts";
+import { placeInFleet } from "./spread.ts";
 import type { Unreadable } from "./unreadable.ts";
 
 /** Blocks a flush sends at most, so that the backlog of an outage goes out in bites of some 150 kB. */
@@ -42,9 +43,9 @@ interface DayBatch {
   readonly held: readonly Held[];
 }
 
-/** Dirty blocks by day, oldest first. */
-function dirtyByDay(head: Head): readonly DayBatch[] {
-  const days = Map.groupBy(head.all().filter(isDirty), ({ startMs }) => dayOf(startMs));
+/** Blocks to send by day, oldest first. */
+function byDay(head: Head, isDue: (held: Held) => boolean): readonly DayBatch[] {
+  const days = Map.groupBy(head.all().filter(isDue), ({ startMs }) => dayOf(startMs));
   return [...days].map(([day, held]) => ({ day, held }));
 }
 
@@ -146,6 +147,25 @@ function createRetention({ backend, node, clock, retentionDays, expireAt }: Flus
   };
 }
 
+/** A backlog of more blocks is that of an outage which the whole fleet had: half an hour of ordinary blocks. */
+const outageBlocks = 3;
+/** After an outage a fleet sends its backlogs within this time, and not at the moment the backend is back. */
+const backlogSpreadMs = 60_000;
+
+/** Holds back the backlog of an outage until this node's turn; the block that is open is sent at once. */
+function createTurn({ backend, node, clock, head }: FlushDeps) {
+  let epoch = backend.epoch();
+  let turnMs = Number.NEGATIVE_INFINITY;
+  const isClosed = ({ startMs, lengthMs }: Span): boolean => startMs + lengthMs <= clock.now();
+  return (): ((held: Held) => boolean) => {
+    const backlog = head.all().filter((held) => isDirty(held) && isClosed(held));
+    if (backend.epoch() !== epoch && backlog.length > outageBlocks)
+      turnMs = clock.monotonic() + placeInFleet(node) * backlogSpreadMs;
+    epoch = backend.epoch();
+    return clock.monotonic() >= turnMs ? isDirty : (held) => isDirty(held) && !isClosed(held);
+  };
+}
+
 /** Makes the head ready for a round: what is due is dirty, what may have changed at the backend is merged again. */
 function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
   let epoch = backend.epoch();
@@ -167,11 +187,12 @@ export function createFlusher(deps: FlushDeps): Flusher {
   const send = createSend(deps);
   const applyRetention = createRetention(deps);
   const report = createReport(deps);
+  const takeTurn = createTurn(deps);
   /** The cause of the first failure, or null. A day that is refused does not hold up the others. */
   const sendAll = async (): Promise<unknown> => {
     let room = maxBlocksPerFlush;
     let failure: unknown = null;
-    for (const { day, held } of dirtyByDay(deps.head)) {
+    for (const { day, held } of byDay(deps.head, takeTurn())) {
       const batch = held.slice(0, room);
       if (batch.length === 0) break;
       try {

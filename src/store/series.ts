@@ -10,6 +10,7 @@ import { createReader } from "./read.ts";
 import { createSeriesKeys } from "./series-keys.ts";
 import { createSchemaBook } from "./schema-book.ts";
 import { createSchemaWriter } from "./schema-writer.ts";
+import { placeInFleet } from "./spread.ts";
 import { dayMs } from "./slots.ts";
 import { createUnreadable } from "./unreadable.ts";
 
@@ -28,16 +29,12 @@ export interface SeriesStoreDeps {
 /** Day keys of a fleet expire within an hour of each other, not in one second. */
 const expirySpreadSeconds = 3_600;
 
-/** FNV-1a: spreads names evenly, always the same way. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (const byte of Buffer.from(text)) value = Math.imul(value ^ byte, 0x01000193) >>> 0;
-  return value;
-}
-
 /** When the blocks of a day expire, Unix seconds: after its end and the retention, at the node's own time of the hour. */
 export function expirySeconds(node: string, day: number, retentionDays: number): number {
-  return ((day + 1 + retentionDays) * dayMs) / 1_000 + (hash(node) % expirySpreadSeconds);
+  return (
+    ((day + 1 + retentionDays) * dayMs) / 1_000 +
+    Math.floor(placeInFleet(node) * expirySpreadSeconds)
+  );
 }
 
 function valuesOf({ content }: Held, key: SeriesKey): readonly (number | null)[] {

@@ -9,6 +9,7 @@ import type { Backend } from "../../src/store/contract.ts";
 import { createRedisBackend } from "../../src/store/redis/index.ts";
 import { createKeys } from "../../src/store/redis/keys.ts";
 import { type RedisSettings, redisTarget } from "../../src/store/redis/settings.ts";
+import { placeInFleet } from "../../src/store/spread.ts";
 import { blockMs, blockName, dayOf, spanAt } from "../../src/store/slots.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
@@ -95,6 +96,35 @@ describe("redis backend", () => {
       assert.deepEqual(kept.of("warn"), ["redis unavailable"]);
       assert.deepEqual(kept.of("info"), ["redis available again"]);
       assert.match(kept.text(), /ECONNREFUSED/);
+    } finally {
+      await late.stop();
+    }
+  });
+
+  it("sends the backlog of an outage at its own place in the minute after it, and the open block at once", async () => {
+    const port = await freePort();
+    const { backend } = start(redisSettings(port));
+    const store = seriesStore(backend, clock);
+    const fromMs = clock.now();
+    await eventually("it is down", () => backend.status().status === "down");
+    for (let tick = 0; tick < 630; tick++) {
+      store.append(wideRow(clock.now(), { cpu: tick % 100 }));
+      await clock.advance(stepMs);
+    }
+    const late = await startRedis({ port });
+    try {
+      await connected(backend);
+      await store.flush();
+      assert.equal(store.counters().dirtyBlocks, 10, "the open block is there");
+      const waitMs = placeInFleet(node) * 60_000;
+      await clock.advance(waitMs - 1_000);
+      await store.flush();
+      assert.equal(store.counters().dirtyBlocks, 10, "not yet");
+      await clock.advance(1_001);
+      await store.flush();
+      assert.equal(store.counters().dirtyBlocks, 0);
+      const other = seriesStore(backend, clock, { node: "prod/node-2" });
+      assert.equal((await other.read(cpu(node, fromMs, clock.now()))).timesMs.length, 630);
     } finally {
       await late.stop();
     }
