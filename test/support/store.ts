@@ -23,6 +23,52 @@ export function wideRow(slotMs: number, values: Record<SeriesKey, number | null>
   return row(slotMs, { ...values, ...Object.fromEntries(others) });
 }
 
+/** When tick 0 is: a day from now on, so that Redis, which goes by its own clock, keeps what is written. */
+export const tickStartMs = Math.ceil(Date.now() / 86_400_000) * 86_400_000;
+export const tickStepMs = 10_000;
+
+/** The value of a series at a tick: any other would be a wrong one. */
+export function tickValue(tick: number, series: number): number {
+  return Math.round(500 + 300 * Math.sin(tick / 40 + series) + ((tick * 7 + series * 13) % 11));
+}
+
+/** The row of a tick: twelve series. */
+export function tickRow(tick: number): Row {
+  const values = Array.from({ length: 12 }, (_, series): [SeriesKey, number] => [
+    `net_receive{interface="eth${series}"}`,
+    tickValue(tick, series),
+  ]);
+  return row(tickStartMs + tick * tickStepMs, Object.fromEntries(values));
+}
+
+/** Which of some ticks are missing, wrong or there twice, by what anybody reads of a node. */
+export async function faultsOfTicks(
+  store: SeriesStore,
+  node: string,
+  ticks: readonly number[],
+): Promise<string[]> {
+  const last = Math.max(...ticks);
+  const { timesMs, columns } = await store.read({
+    node,
+    selectors: [{ index: "net_receive", labels: "*" }],
+    fromMs: tickStartMs,
+    toMs: tickStartMs + last * tickStepMs,
+  });
+  const places = new Map(timesMs.map((timeMs, at) => [timeMs, at]));
+  const twice = places.size === timesMs.length ? [] : ["a slot is there twice"];
+  const wrong = ticks.flatMap((tick) => {
+    const at = places.get(tickStartMs + tick * tickStepMs);
+    if (at === undefined) return [`tick ${tick} is missing`];
+    return Array.from({ length: 12 }, (_, series) => series)
+      .filter((series) => {
+        const column = columns.get(`net_receive{interface="eth${series}"}`);
+        return column?.[at] !== tickValue(tick, series);
+      })
+      .map((series) => `tick ${tick} of series ${series} is wrong`);
+  });
+  return [...twice, ...wrong];
+}
+
 /** What was read, as rows that are easy to compare. */
 export function rowsOf(data: SeriesData): [number, Record<string, number | null>][] {
   return data.timesMs.map((timeMs, index) => [
