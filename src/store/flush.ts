@@ -4,6 +4,7 @@ import { encodeUnder, mergeEncoded, schemaOf, type StoredBlock } from "./block.t
 import { blockHeader, blockVersion } from "./codec.ts";
 import type { Backend, BlockWrite } from "./contract.ts";
 import { type Head, type Held, isDirty, rowsOf } from "./head.ts";
+import { createLossFinder } from "./losses.ts";
 import { type DaySchemas, type SchemaBook, schemaNumbered } from "./schema-book.ts";
 import type { SchemaWriter } from "./schema-writer.ts";
 import { blockMs, blockName, dayMs, dayOf, otherForms, type Span } from "./slots.ts";
@@ -171,7 +172,8 @@ function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
   let epoch = backend.epoch();
   return (): void => {
     const nowMs = clock.now();
-    head.tidy(nowMs, retentionDays() * dayMs);
+    const keeps = backend.status().status !== "ok";
+    head.tidy(nowMs, { retentionMs: retentionDays() * dayMs, keeps });
     const reconnected = backend.epoch() !== epoch;
     epoch = backend.epoch();
     for (const held of head.all()) {
@@ -184,6 +186,7 @@ function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
 /** The way of the head to the backend: the open block whole each time, oldest first, again until it is there. */
 export function createFlusher(deps: FlushDeps): Flusher {
   const prepare = createPrepare(deps);
+  const findLosses = createLossFinder(deps);
   const send = createSend(deps);
   const applyRetention = createRetention(deps);
   const report = createReport(deps);
@@ -207,6 +210,7 @@ export function createFlusher(deps: FlushDeps): Flusher {
   };
   const round = async (): Promise<void> => {
     try {
+      if (deps.backend.status().status === "ok") await findLosses();
       prepare();
       const failure = await sendAll();
       if (failure === null) await applyRetention();

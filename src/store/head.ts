@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { Row, SeriesKey } from "../core/series.ts";
 import {
   type Block,
@@ -8,7 +9,7 @@ import {
   putRow,
   thaw,
 } from "./block.ts";
-import type { SchemaColumn } from "./contract.ts";
+import type { BlockSchema, SchemaColumn } from "./contract.ts";
 import { blockMs, dayMs, hourMs, spanAt, type Span } from "./slots.ts";
 
 /** A block in memory and how far it has got on its way to the backend. */
@@ -31,8 +32,11 @@ export interface Held extends Span {
 /** The newest samples of this node: what is not yet at the backend, and a day of what is. */
 export interface Head {
   put(row: Row, stepMs: number, column: (key: SeriesKey) => SchemaColumn): void;
-  /** Freezes what gets no more rows and drops what is sent and older than a day, or older than the retention. */
-  tidy(nowMs: number, retentionMs: number): void;
+  /**
+   * Freezes what gets no more rows, and drops what is older than the retention, or than a day when it is sent; `keeps`:
+   * the backend is away, and may come back without what was sent.
+   */
+  tidy(nowMs: number, limits: { readonly retentionMs: number; readonly keeps: boolean }): void;
   get(span: Span): Held | undefined;
   /** Every block, oldest first. */
   all(): readonly Held[];
@@ -80,9 +84,15 @@ export function createHead(): Head {
   /** A block that is begun gets the rows of its time, however many series they have. */
   const begun = (slotMs: number): Held | undefined =>
     get(spanAt(slotMs, hourMs)) ?? get(spanAt(slotMs, blockMs));
-  const mayGo = (held: Held, nowMs: number, retentionMs: number): boolean =>
-    Math.abs(nowMs - held.startMs) >
-    (isDirty(held) || held.blocked ? retentionMs : Math.min(retentionMs, keptAfterSendMs));
+  const keptMs = (held: Held, retentionMs: number, keeps: boolean): number =>
+    keeps || isDirty(held) || held.blocked ? retentionMs : Math.min(retentionMs, keptAfterSendMs);
+  let schema: BlockSchema | null = null;
+  /** Blocks of a backlog share their schema, which would else be larger than they are. */
+  const frozen = (block: Block): FrozenBlock => {
+    const made = freeze(block);
+    if (schema === null || !isDeepStrictEqual(schema, made.schema)) schema = made.schema;
+    return { ...made, schema };
+  };
   return {
     put: (row, stepMs, column) => {
       const lengthMs = lengthFor(row.values.size, gridStepMs(stepMs));
@@ -91,12 +101,13 @@ export function createHead(): Head {
       putRow(rowsOf(held), row.slotMs, row.values, column);
       held.changes++;
     },
-    tidy: (nowMs, retentionMs) => {
+    tidy: (nowMs, { retentionMs, keeps }) => {
       for (const held of blocks.values()) {
         const closedForMs = nowMs - held.startMs - held.lengthMs;
-        if (mayGo(held, nowMs, retentionMs)) blocks.delete(keyOf(held));
+        if (Math.abs(nowMs - held.startMs) > keptMs(held, retentionMs, keeps))
+          blocks.delete(keyOf(held));
         else if (held.content.form === "rows" && closedForMs >= blockMs)
-          held.content = { form: "frozen", frozen: freeze(held.content.block) };
+          held.content = { form: "frozen", frozen: frozen(held.content.block) };
       }
     },
     get,

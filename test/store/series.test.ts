@@ -577,7 +577,7 @@ describe("head of the series", () => {
       head.put(wideRow(atMs, { cpu: 1 }), stepMs, (key) => [key, 1, "%"]);
     for (let block = 0; block < 4; block++) put(startMs + block * 600_000);
     const forms = (): string[] => head.all().map(({ content }) => content.form);
-    head.tidy(startMs + 3 * 600_000, 7 * 86_400_000);
+    head.tidy(startMs + 3 * 600_000, { retentionMs: 7 * 86_400_000, keeps: false });
     assert.deepEqual(forms(), ["frozen", "frozen", "rows", "rows"]);
     put(startMs + stepMs);
     assert.deepEqual(forms(), ["rows", "frozen", "rows", "rows"]);
