@@ -183,8 +183,8 @@ function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
   };
 }
 
-/** The way of the head to the backend: the open block whole each time, oldest first, again until it is there. */
-export function createFlusher(deps: FlushDeps): Flusher {
+/** One round of sending; resolves to nothing and never rejects. */
+function createRound(deps: FlushDeps): () => Promise<void> {
   const prepare = createPrepare(deps);
   const findLosses = createLossFinder(deps);
   const send = createSend(deps);
@@ -208,7 +208,7 @@ export function createFlusher(deps: FlushDeps): Flusher {
     }
     return failure;
   };
-  const round = async (): Promise<void> => {
+  return async () => {
     try {
       if (deps.backend.status().status === "ok") await findLosses();
       prepare();
@@ -219,6 +219,11 @@ export function createFlusher(deps: FlushDeps): Flusher {
       report(cause);
     }
   };
+}
+
+/** The way of the head to the backend: the open block whole each time, oldest first, again until it is there. */
+export function createFlusher(deps: FlushDeps): Flusher {
+  const round = createRound(deps);
   let running: Promise<void> | null = null;
   let next: Promise<void> | null = null;
   const begin = (): Promise<void> =>
