@@ -1,7 +1,8 @@
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { codeOf, errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
+import { ensureDirectory } from "./directory.ts";
 
 /** Small files beside the agent: what must survive a restart without Redis. */
 export interface LocalFiles {
@@ -13,8 +14,6 @@ export interface LocalFiles {
   idle(): Promise<void>;
 }
 
-/** A directory that only its owner reads: channel settings in it hold secrets. */
-const ownerOnly = 0o700;
 const ownerOnlyFile = 0o600;
 /** A directory on a dead mount must not keep the agent from starting. */
 const readDeadlineMs = 2_000;
@@ -33,21 +32,6 @@ async function replace(file: string, text: string): Promise<void> {
   } catch (cause) {
     await rm(next, { force: true });
     throw cause;
-  }
-}
-
-/**
- * Makes a directory and what is above it. Not by `recursive: true`: below /proc, where nothing can be made, that spins
- * in the thread pool for ever.
- */
-async function ensureDirectory(dir: string): Promise<void> {
-  try {
-    await mkdir(dir, { mode: ownerOnly });
-  } catch (cause) {
-    if (codeOf(cause) === "EEXIST") return;
-    if (codeOf(cause) !== "ENOENT" || path.dirname(dir) === dir) throw cause;
-    await ensureDirectory(path.dirname(dir));
-    await mkdir(dir, { mode: ownerOnly });
   }
 }
 
