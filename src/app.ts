@@ -63,6 +63,8 @@ export class App {
     log.info("listening", { url, node: this.node.name, ip: this.node.ip, version });
     await storage.outbox.load();
     inForce.takeFile();
+    // Not waited for: a disk that hangs must not hold up the first sample.
+    void storage.series.restore();
     storage.backend.start();
     await kubernetes?.prepare();
     const intervalMs = (): number => inForce.runtime.intervalMs;
@@ -158,7 +160,7 @@ export class App {
     await engine.save().catch((cause: unknown) => {
       log.warn("alert states not saved", { cause: errorText(cause) });
     });
-    await Promise.all([storage.series.flush(), storage.states.flush(), storage.local.idle()]);
+    await Promise.all([storage.series.close(), storage.states.flush(), storage.local.idle()]);
     const depths = [...(await storage.outbox.depth()).values()];
     const count = depths.reduce((sum, depth) => sum + depth, 0);
     if (count > 0) log.info("messages kept for the next start", { count });

@@ -44,8 +44,14 @@ export function redisSettings({ tls, ...redis }: Config["redis"]): RedisSettings
   return { ...redis, tls: tls.enabled ? { caFile, certFile, keyFile, serverName } : null };
 }
 
+/** Whether a backend may be away while the disk beside the agent is there. */
+function isRemote({ name }: Backend): boolean {
+  return name === "redis";
+}
+
 export function createStorage(deps: StorageDeps): Storage {
   const { config, node, clock, log, retentionDays } = deps;
+  const { backlog_max_bytes: maxBytes } = config.storage;
   const backend = createBackend(
     config.storage.backend as BackendName, // proof: the setting takes only names of the list
     { redis: redisSettings(config.redis) },
@@ -64,6 +70,9 @@ export function createStorage(deps: StorageDeps): Storage {
       definitions: deps.definitions,
       retentionDays,
       stepMs: deps.intervalMs,
+      backlog: isRemote(backend)
+        ? { dir: deps.stateDir, name: `backlog-${encodeURIComponent(node)}`, maxBytes }
+        : null,
     }),
     states: new States({
       remote: backend.states(node),

@@ -159,6 +159,29 @@ export interface KnownNames {
   readonly collectors: readonly string[];
 }
 
+function storage(known: KnownNames) {
+  return {
+    backend: setting(
+      "STORAGE_BACKEND",
+      f.oneOf(known.backends),
+      "redis",
+      "`memory` never talks to Redis",
+    ),
+    dir: setting(
+      "STORAGE_DIR",
+      f.nullable(directory),
+      null,
+      "What must survive a restart without Redis; `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/targetvpc`, else `~/.local/state/targetvpc`",
+    ),
+    backlog_max_bytes: setting(
+      "STORAGE_BACKLOG_MAX_BYTES",
+      f.integer(1_048_576, 1_099_511_627_776),
+      67_108_864,
+      "Bytes of samples kept on disk while Redis is away; then the oldest go. A week of 50 series takes 3 MB",
+    ),
+  };
+}
+
 /**
  * Every setting there is, in the shape of the config file. What the file's loader, the environment, the docs table
  * and the redacted print know of settings, they know from here.
@@ -166,20 +189,7 @@ export interface KnownNames {
 export function settingsTable(known: KnownNames) {
   return {
     redis,
-    storage: {
-      backend: setting(
-        "STORAGE_BACKEND",
-        f.oneOf(known.backends),
-        "redis",
-        "`memory` never talks to Redis",
-      ),
-      dir: setting(
-        "STORAGE_DIR",
-        f.nullable(directory),
-        null,
-        "What must survive a restart without Redis; `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/targetvpc`, else `~/.local/state/targetvpc`",
-      ),
-    },
+    storage: storage(known),
     admin,
     metrics: {
       collection_interval: setting(

@@ -158,8 +158,12 @@ export type SpanQuery = Omit<SeriesQuery, "selectors">;
 export interface SeriesStore {
   /** Takes a tick's row into memory; never blocks, never fails. */
   append(row: Row): void;
+  /** Takes up what an earlier run could not send. Never rejects. */
+  restore(): Promise<void>;
   /** Sends what is dirty; what could not be sent stays dirty. Never rejects. */
   flush(): Promise<void>;
+  /** Sends what is dirty once more, and keeps on disk what could not be sent. Never rejects. */
+  close(): Promise<void>;
   /** Own node: memory completes and wins over the backend, and stands alone while that is away. */
   read(query: SeriesQuery): Promise<SeriesData>;
   /** The same in buckets. Only whole buckets: the ends are moved outwards to multiples of the step. */

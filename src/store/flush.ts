@@ -1,5 +1,6 @@
 import { AgentError } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
+import type { Backlog } from "./backlog.ts";
 import { encodeUnder, mergeEncoded, schemaOf, type StoredBlock } from "./block.ts";
 import { blockHeader, blockVersion } from "./codec.ts";
 import type { Backend, BlockWrite } from "./contract.ts";
@@ -28,6 +29,8 @@ export interface FlushDeps {
   readonly book: SchemaBook;
   readonly schemas: SchemaWriter;
   readonly unreadable: Unreadable;
+  /** Null: what waits is in memory alone. */
+  readonly backlog: Backlog | null;
   readonly retentionDays: () => number;
   readonly expireAt: (day: number) => number;
 }
@@ -218,6 +221,7 @@ function createRound(deps: FlushDeps): () => Promise<void> {
     } catch (cause) {
       report(cause);
     }
+    deps.backlog?.keep();
   };
 }
 

@@ -6,6 +6,7 @@ import {
   freeze,
   type FrozenBlock,
   gridStepMs,
+  mergeEncoded,
   putRow,
   thaw,
 } from "./block.ts";
@@ -37,6 +38,8 @@ export interface Head {
    * the backend is away, and may come back without what was sent.
    */
   tidy(nowMs: number, limits: { readonly retentionMs: number; readonly keeps: boolean }): void;
+  /** Takes up a block of an earlier run that is still to be sent; rows that are here win. Throws BLOCK_INVALID. */
+  restore(frozen: FrozenBlock): Held;
   get(span: Span): Held | undefined;
   /** Every block, oldest first. */
   all(): readonly Held[];
@@ -57,10 +60,11 @@ export function rowsOf(held: Held): Block {
   return held.content.block;
 }
 
-function hold(span: Span, stepMs: number): Held {
+function hold({ startMs, lengthMs }: Span, content: Held["content"]): Held {
   return {
-    ...span,
-    content: { form: "rows", block: createBlock(span, stepMs) },
+    startMs,
+    lengthMs,
+    content,
     changes: 0,
     sentChanges: -1,
     merged: false,
@@ -84,6 +88,10 @@ export function createHead(): Head {
   /** A block that is begun gets the rows of its time, however many series they have. */
   const begun = (slotMs: number): Held | undefined =>
     get(spanAt(slotMs, hourMs)) ?? get(spanAt(slotMs, blockMs));
+  const begin = ({ slotMs, values }: Row, stepMs: number): Held => {
+    const span = spanAt(slotMs, lengthFor(values.size, stepMs));
+    return hold(span, { form: "rows", block: createBlock(span, stepMs) });
+  };
   const keptMs = (held: Held, retentionMs: number, keeps: boolean): number =>
     keeps || isDirty(held) || held.blocked ? retentionMs : Math.min(retentionMs, keptAfterSendMs);
   let schema: BlockSchema | null = null;
@@ -95,8 +103,7 @@ export function createHead(): Head {
   };
   return {
     put: (row, stepMs, column) => {
-      const lengthMs = lengthFor(row.values.size, gridStepMs(stepMs));
-      const held = begun(row.slotMs) ?? hold(spanAt(row.slotMs, lengthMs), gridStepMs(stepMs));
+      const held = begun(row.slotMs) ?? begin(row, gridStepMs(stepMs));
       blocks.set(keyOf(held), held);
       putRow(rowsOf(held), row.slotMs, row.values, column);
       held.changes++;
@@ -109,6 +116,17 @@ export function createHead(): Head {
         else if (held.content.form === "rows" && closedForMs >= blockMs)
           held.content = { form: "frozen", frozen: frozen(held.content.block) };
       }
+    },
+    restore: (block) => {
+      const held = get(block);
+      if (held === undefined) {
+        const fresh = hold(block, { form: "frozen", frozen: block });
+        blocks.set(keyOf(block), fresh);
+        return fresh;
+      }
+      mergeEncoded(rowsOf(held), block, block.schema);
+      held.changes++;
+      return held;
     },
     get,
     all: () => [...blocks.values()].sort((a, b) => a.startMs - b.startMs),

@@ -1,5 +1,6 @@
 import type { Clock, Log } from "../core/ports.ts";
 import type { IndexDefinition, Row, SeriesKey } from "../core/series.ts";
+import { type BacklogDeps, createBacklog } from "./backlog.ts";
 import { columnOf } from "./block.ts";
 import { createColumnChooser, fromEncoded, fromRows } from "./columns.ts";
 import type { Backend, SeriesStore } from "./contract.ts";
@@ -24,6 +25,8 @@ export interface SeriesStoreDeps {
   readonly retentionDays: () => number;
   /** The interval of collection. */
   readonly stepMs: () => number;
+  /** Where blocks that wait are kept on disk; null: in memory alone. */
+  readonly backlog: Pick<BacklogDeps, "dir" | "name" | "maxBytes"> | null;
 }
 
 /** Day keys of a fleet expire within an hour of each other, not in one second. */
@@ -83,7 +86,10 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
   const book = createSchemaBook(backend);
   const schemas = createSchemaWriter({ backend, node, book, log, expireAt });
   const read = createReader({ backend, node, clock, head, book, unreadable });
+  const backlog =
+    deps.backlog === null ? null : createBacklog({ ...deps.backlog, backend, head, clock, log });
   const flusher = createFlusher({
+    backlog,
     backend,
     node,
     clock,
@@ -101,7 +107,12 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
       head.put(row, deps.stepMs(), (key) => columnOf(key, definitions()));
       newest = row;
     },
+    restore: async () => backlog?.load(),
     flush: () => flusher.flush(),
+    close: async () => {
+      await flusher.flush();
+      await backlog?.close();
+    },
     read,
     readBuckets: createBucketReader(read),
     seriesKeys: createSeriesKeys({ backend, node, head, book }),

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setFlagsFromString } from "node:v8";
@@ -208,4 +209,189 @@ describe("series through an outage of Redis", () => {
       assert.deepEqual(await faults(), []);
       assert.deepEqual(kept.of("warn"), []);
     });
+});
+
+describe("the backlog on disk", () => {
+  let server: TestRedis;
+  let dir: string;
+  let clock: ManualClock;
+  let kept: ReturnType<typeof recordLog>;
+  let tick: number;
+  const running: Backend[] = [];
+
+  const open = (options: { maxBytes?: number; at?: string } = {}) => {
+    const deps = { clock, log: kept.log, retentionDays: () => 7 };
+    const backend = createRedisBackend(server.settings(), deps);
+    backend.start();
+    running.push(backend);
+    const place = { dir: options.at ?? dir, ...options };
+    return { backend, store: seriesStore(backend, clock, { log: kept.log, ...place }) };
+  };
+  const isDown = (backend: Backend): Promise<void> =>
+    eventually("it is missed", () => backend.status().status === "down");
+  const isUp = (backend: Backend): Promise<void> =>
+    eventually("redis is connected", () => backend.status().status === "ok", 15_000);
+  const pass = async (store: SeriesStore, count: number): Promise<void> => {
+    for (let end = tick + count; tick < end; tick++) {
+      store.append(tickRow(tick));
+      await store.flush();
+      await clock.advance(tickStepMs);
+    }
+  };
+  /** Sends everything, also what waits for its turn. */
+  const drain = async (store: SeriesStore): Promise<void> => {
+    await store.flush();
+    await clock.advance(60_000);
+    while (store.counters().dirtyBlocks > 0) await store.flush();
+  };
+  const faults = async (store: SeriesStore, first = 0): Promise<string[]> => {
+    const ticks = Array.from({ length: tick - first }, (_, at) => first + at);
+    return (await faultsOfTicks(store, node, ticks)).slice(0, 5);
+  };
+
+  beforeEach(async () => {
+    dir = await mkdtemp(path.join(tmpdir(), "targetvpc-backlog-"));
+    server = await startRedis();
+    kept = recordLog();
+    clock = new ManualClock(tickStartMs);
+    tick = 0;
+  });
+  afterEach(async () => {
+    for (const one of running.splice(0)) await one.stop();
+    await server.stop();
+    await rm(dir, { recursive: true, force: true });
+  });
+
+  it("brings what a stopped agent could not send", async () => {
+    await server.kill();
+    const first = open();
+    await isDown(first.backend);
+    await pass(first.store, 400);
+    await first.store.close();
+    await first.backend.stop();
+    const second = open();
+    await second.store.restore();
+    assert.equal(second.store.counters().dirtyBlocks, 7);
+    await isDown(second.backend);
+    await pass(second.store, 10);
+    await server.restart();
+    await isUp(second.backend);
+    await drain(second.store);
+    const reader = seriesStore(second.backend, clock, { node: "prod/reader" });
+    assert.deepEqual(await faults(reader), []);
+    assert.deepEqual(await faults(second.store), []);
+    await second.store.close();
+    const third = open();
+    await third.store.restore();
+    assert.equal(third.store.counters().dirtyBlocks, 0, "what was sent is gone from the disk");
+  });
+
+  it("has all but the last rows of one that was killed, and joins them with what is new", async () => {
+    await server.kill();
+    const first = open();
+    await isDown(first.backend);
+    await pass(first.store, 130);
+    await eventually("the disk has it", async () => {
+      const seen = open().store;
+      await seen.restore();
+      return (await faults(seen)).length === 0;
+    });
+    // Killed: nothing is closed. The next one has already sampled when it comes to look.
+    const second = open();
+    second.store.append(tickRow(tick++));
+    await second.store.restore();
+    await server.restart();
+    await isUp(second.backend);
+    await pass(second.store, 5);
+    await drain(second.store);
+    const reader = seriesStore(second.backend, clock, { node: "prod/reader" });
+    assert.deepEqual(await faults(reader), []);
+  });
+
+  it("is not written while the backend is there", async () => {
+    const { backend, store } = open();
+    await isUp(backend);
+    await pass(store, 100);
+    await store.close();
+    assert.deepEqual(await readdir(dir), []);
+  });
+
+  it("lets the oldest go when it is full", async () => {
+    await server.kill();
+    const first = open({ maxBytes: 10_000 });
+    await isDown(first.backend);
+    await pass(first.store, 3_000);
+    await first.store.close();
+    const second = open({ maxBytes: 10_000 });
+    await second.store.restore();
+    const left = second.store.counters().dirtyBlocks;
+    assert.ok(left > 3 && left < 45, `${left} blocks`);
+    assert.deepEqual(await faults(second.store, tick - (left - 1) * 60), []);
+  });
+
+  it("that cannot be written is missed once, memory goes on, and it is written when it can be again", async () => {
+    const full = path.join(dir, "full");
+    await mkdir(full);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", full]);
+    try {
+      await server.kill();
+      const { backend, store } = open({ at: full });
+      await isDown(backend);
+      await writeFile(path.join(full, "filler"), Buffer.alloc(60_000));
+      await pass(store, 600);
+      const isSaid = (): boolean => kept.of("warn").some((event) => event.startsWith("backlog"));
+      await eventually("it is said", isSaid);
+      assert.match(kept.text(), /no space left|ENOSPC/);
+      await pass(store, 60);
+      await rm(path.join(full, "filler"));
+      await pass(store, 60);
+      await eventually("it is said", () => kept.of("info").length === 1);
+      assert.deepEqual(kept.of("info"), ["backlog kept on disk again"]);
+      await store.close();
+      const next = open({ at: full });
+      await next.store.restore();
+      assert.deepEqual(await faults(next.store), []);
+      assert.equal(kept.of("warn").filter((event) => event.startsWith("backlog")).length, 1);
+    } finally {
+      execFileSync("umount", ["--lazy", full]);
+    }
+  });
+
+  it("in a directory that is read-only is missed once", async () => {
+    const only = path.join(dir, "read-only");
+    await mkdir(only);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "ro", "tmpfs", only]);
+    try {
+      await server.kill();
+      const { backend, store } = open({ at: only });
+      await isDown(backend);
+      await pass(store, 100);
+      await store.close();
+      assert.equal(kept.of("warn").length, 2);
+      assert.match(kept.text(), /EROFS/);
+      assert.deepEqual(await faults(store), []);
+    } finally {
+      execFileSync("umount", ["--lazy", only]);
+    }
+  });
+
+  it("that was garbled gives what is left of it", async () => {
+    await server.kill();
+    const first = open();
+    await isDown(first.backend);
+    for (let block = 0; block < 5; block++) {
+      await pass(first.store, 60);
+      await first.store.close();
+    }
+    await first.backend.stop();
+    const [file = ""] = await readdir(dir);
+    const bytes = await readFile(path.join(dir, file));
+    bytes.fill(0x5a, Math.floor(bytes.length / 2), Math.floor(bytes.length / 2) + 40);
+    await writeFile(path.join(dir, file), bytes.subarray(0, bytes.length - 3));
+    const second = open();
+    await second.store.restore();
+    const left = second.store.counters().dirtyBlocks;
+    assert.ok(left >= 3, `${left} blocks`);
+    assert.ok(kept.of("warn").includes("stored file damaged; the rest of it counts"));
+  });
 });

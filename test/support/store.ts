@@ -87,6 +87,9 @@ export function seriesStore(
     log?: Log;
     stepMs?: () => number;
     retentionDays?: () => number;
+    /** Where the backlog is kept on disk. */
+    dir?: string;
+    maxBytes?: number;
   } = {},
 ): SeriesStore {
   return createSeriesStore({
@@ -97,5 +100,9 @@ export function seriesStore(
     definitions: () => options.definitions ?? definitions,
     retentionDays: options.retentionDays ?? (() => 7),
     stepMs: options.stepMs ?? (() => 10_000),
+    backlog:
+      options.dir === undefined
+        ? null
+        : { dir: options.dir, name: "backlog", maxBytes: options.maxBytes ?? 64 * 2 ** 20 },
   });
 }
