@@ -102,6 +102,36 @@ for (const helm of helms())
     for (const [set, word] of clashes)
       it(`says what to do about ${set}`, () => assert.rejects(render(set), word));
 
+    it("stands back where a secret comes from a variable or a file of the user's, which would clash with its own", async () => {
+      const fileVariables = async (set: string): Promise<readonly string[]> => {
+        const args = ["--set", `secrets.adminToken=a,${set}`];
+        const objects = objectsOf(
+          await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
+        );
+        const [agent] = podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.containers ?? [];
+        const names = (agent?.env ?? []).map(({ name }) => name);
+        assert.deepEqual(names, [...new Set(names)]);
+        return names.filter((name) => /(PASSWORD|TOKEN)_FILE$/.test(name));
+      };
+      const [redis, admin, server] = [
+        "REDIS_PASSWORD_FILE",
+        "ADMIN_TOKEN_FILE",
+        "SERVER_TOKEN_FILE",
+      ];
+      assert.deepEqual(await fileVariables("extraEnv[0].name=SERVER_TOKEN"), [redis, admin]);
+      assert.deepEqual(await fileVariables("extraEnv[0].name=ADMIN_TOKEN"), [redis, server]);
+      assert.deepEqual(await fileVariables("extraEnv[0].name=REDIS_PASSWORD"), [admin, server]);
+      assert.deepEqual(await fileVariables("extraEnv[0].name=SERVER_TOKEN_FILE"), [
+        redis,
+        admin,
+        server,
+      ]);
+      assert.deepEqual(await fileVariables("config.server.token_file=/vault/token"), [
+        redis,
+        admin,
+      ]);
+    });
+
     it("takes whatever is set in free maps, as text", async () => {
       const sets =
         "nodeSelector.pool=gpu,nodeSelector.fast=true,podAnnotations.a\\.b/c=1,podLabels.on=true,serviceAccount.annotations.role=7";
