@@ -46,6 +46,24 @@ const clashes: readonly (readonly [string, RegExp])[] = [
   ["config.admin.token=x", /secrets\.adminToken/],
   ["redis.enabled=false", /say where Redis is/],
   ["config.redis.host=redis.example.com", /set redis\.enabled to false/],
+  ["config.redis.port=6380", /config\.redis\.port is not that of the bundled Redis/],
+  ["config.redis.username=bob", /config\.redis\.username is not that of the bundled Redis/],
+  ["config.redis.tls.enabled=true", /config\.redis\.tls is not that of the bundled Redis/],
+  ["config.redis.tls=true", /config\.redis\.tls is not that of the bundled Redis/],
+  ["config.redis.tls.ca_file=/ca.pem", /config\.redis\.tls is not that of the bundled Redis/],
+  ["extraEnv[0].name=REDIS_PORT,extraEnv[0].value=x", /extraEnv REDIS_PORT is not that of/],
+  ["config.server.port=0", /config\.server\.port is 0: .* need one that is known/],
+  ["config.server.host=127.0.0.1", /config\.server\.host is 127\.0\.0\.1: .* reach nobody/],
+  ["config.server.host=localhost", /config\.server\.host is localhost/],
+  ["extraEnv[0].name=SERVER_PORT,extraEnv[0].value=x", /set config\.server\.port instead/],
+  [
+    "extraEnv[0].name=KUBERNETES_CONFIGMAP,extraEnv[0].value=x",
+    /set config\.kubernetes\.configmap instead/,
+  ],
+  [
+    "extraEnv[0].name=KUBERNETES_NODE_CONDITION,extraEnv[0].value=x",
+    /set config\.kubernetes\.node_condition instead/,
+  ],
   ["secrets.existingSecret=x", /name its keys in secrets\.keys/],
   ["secrets.existingSecret=x,secrets.keys.serverToken=t", /secrets\.keys\.redisPassword/],
   [
@@ -131,6 +149,11 @@ for (const helm of helms())
         admin,
       ]);
     });
+
+    it("takes settings of the bundled Redis that are its own", () =>
+      assert.doesNotReject(
+        render("config.redis.port=6379,config.redis.tls.enabled=false,config.redis.db=3"),
+      ));
 
     it("takes whatever is set in free maps, as text", async () => {
       const sets =
