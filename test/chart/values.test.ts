@@ -37,6 +37,11 @@ const slips: readonly (readonly [string, RegExp])[] = [
   ["admissionPolicy.enabled=maybe", /admissionPolicy/],
   ["tolerations[0].efect=NoSchedule", /'efect'/],
   ["podMonitor.intervall=10s", /'intervall'/],
+  ["redis.maxmemory=192Mi", /maxmemory/],
+  ["redis.maxmemory=1.5gb", /maxmemory/],
+  ["storage.sizeLimit=256mb", /sizeLimit/],
+  ["redis.persistence.size=2gb", /size/],
+  ["resources.limits.memory=96MB", /memory/],
 ];
 
 /** Values that do not go together, and what is said of them. */
@@ -154,6 +159,24 @@ for (const helm of helms())
       assert.doesNotReject(
         render("config.redis.port=6379,config.redis.tls.enabled=false,config.redis.db=3"),
       ));
+
+    it("takes amounts as Redis and Kubernetes write them, numbers of a file too", async () => {
+      const file = path.join(dir, "amounts.json");
+      await writeFile(
+        file,
+        JSON.stringify({
+          redis: { maxmemory: 200_000_000, persistence: { enabled: true, size: "1.5Ti" } },
+          resources: { limits: { cpu: "0.5", memory: 1e8, "ephemeral-storage": "1e9" } },
+        }),
+      );
+      const objects = objectsOf(
+        await template(helm, { values: [file], release: "tv", namespace: "n" }),
+      );
+      const { data } = the(objects, "ConfigMap/n/tv-targetvpc-redis");
+      assert.match(data?.["redis.conf"] ?? "", /^maxmemory 200000000$/m);
+      for (const size of ["192mb", "1g", "1GB", "1048576", "64k"])
+        await assert.doesNotReject(render(`redis.maxmemory=${size}`), size);
+    });
 
     it("takes whatever is set in free maps, as text", async () => {
       const sets =
