@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { generated } from "../../scripts/chart.ts";
+import { chart, generated } from "../../scripts/chart.ts";
 import { valueSets } from "../../scripts/chart/golden.ts";
-import { helms, objectsOf, template, type KubernetesObject } from "../../scripts/chart/helm.ts";
+import {
+  helms,
+  kubeVersion,
+  objectsOf,
+  output,
+  template,
+  type KubernetesObject,
+} from "../../scripts/chart/helm.ts";
 import { Planter } from "./broken.ts";
 import { podSpec, the } from "./support.ts";
 
@@ -218,6 +225,29 @@ for (const helm of helms())
       );
       const rules = the(objects, "Role/n/tv-targetvpc").rules ?? [];
       assert.deepEqual(rules[0]?.["resourceNames"], ["other"]);
+    });
+
+    it("notes with what token the API answers", async () => {
+      // Without a cluster, not every helm shows the notes: they are rendered as an object of a copy.
+      const copy = path.join(dir, "chart");
+      await cp(chart, copy, { recursive: true });
+      const text = await readFile(path.join(copy, "templates/NOTES.txt"), "utf8");
+      await writeFile(
+        path.join(copy, "templates/notes.yaml"),
+        `{{ define "notes" }}${text}{{ end }}kind: Notes\ndata: {{ include "notes" . | toJson }}\n`,
+      );
+      const notes = async (set: string): Promise<string> => {
+        const args = ["tv", copy, "--namespace", "n", "--kube-version", kubeVersion];
+        const rendered = await output(helm, ["template", ...args, "--set", set]);
+        return JSON.parse(/kind: Notes\ndata: (.*)/.exec(rendered)?.[1] ?? '""') as string;
+      };
+      const open = await notes("config.server.protect=writes");
+      assert.match(open, /Reading needs no token/);
+      assert.doesNotMatch(open, /Authorization/);
+      const closed = await notes("config.server.protect=all");
+      assert.doesNotMatch(closed, /Reading needs no token/);
+      assert.match(closed, /get secret tv-targetvpc/);
+      assert.equal(closed.match(/curl -s -H "Authorization: Bearer \$TOKEN"/g)?.length, 2);
     });
 
     it("asks for no admission policy where the API server has none, unless told", async () => {
