@@ -76,6 +76,7 @@ const clashes: readonly (readonly [string, RegExp])[] = [
     "extraEnv[0].name=KUBERNETES_NODE_CONDITION,extraEnv[0].value=x",
     /set config\.kubernetes\.node_condition instead/,
   ],
+  ["podLabels.app\\.kubernetes\\.io/name=x", /podLabels.*app\.kubernetes\.io\/name/],
   ["secrets.existingSecret=x", /name its keys in secrets\.keys/],
   ["secrets.existingSecret=x,secrets.keys.serverToken=t", /secrets\.keys\.redisPassword/],
   [
@@ -208,6 +209,36 @@ for (const helm of helms())
       assert.deepEqual(the(objects, "ServiceAccount/n/tv-targetvpc").metadata.annotations, {
         role: "7",
       });
+    });
+
+    it("writes whole numbers of a file in all their digits", async () => {
+      const file = path.join(dir, "numbers.json");
+      const podLabels = { build: 20261125, ratio: 0.5 };
+      await writeFile(file, JSON.stringify({ podLabels, podAnnotations: { at: 1_764_000_000 } }));
+      const objects = objectsOf(
+        await template(helm, { values: [file], release: "tv", namespace: "n" }),
+      );
+      const pods = the(objects, "DaemonSet/n/tv-targetvpc").spec?.["template"];
+      const { labels, annotations } = (pods as KubernetesObject).metadata;
+      assert.equal(labels?.["build"], "20261125");
+      assert.equal(labels?.["ratio"], "0.5");
+      assert.equal(annotations?.["at"], "1764000000");
+    });
+
+    it("takes a release and a namespace whose names look like numbers", async () => {
+      const values = [path.join(valueSets, "everything.yaml")];
+      const args = ["--set", "extraObjects=null"];
+      const objects = objectsOf(
+        await template(helm, { values, release: "123", namespace: "2026", args }),
+      );
+      for (const { kind, metadata } of objects) {
+        const { name, namespace = "", labels = {} } = metadata;
+        for (const text of [name, namespace, ...Object.values(labels)])
+          assert.equal(typeof text, "string", `${kind} ${name}: ${text}`);
+      }
+      const [agent] = podSpec(the(objects, "DaemonSet/2026/123-agent"))?.containers ?? [];
+      for (const { name, value = "" } of agent?.env ?? [])
+        assert.equal(typeof value, "string", name);
     });
 
     it("lets extraEnv and config replace the chart's own variables", async () => {

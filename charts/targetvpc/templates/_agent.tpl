@@ -32,7 +32,7 @@ and where `extraEnv` has the variable.
   (list "kubernetes" "secrets_dir" "KUBERNETES_SECRETS_DIR" "/etc/targetvpc/channels") }}
 {{- if not (or (has (index . 2) $given) (include "targetvpc.setting" (list $ (index . 0) (index . 1) ""))) }}
 - name: {{ index . 2 }}
-  value: {{ index . 3 }}
+  value: {{ index . 3 | quote }}
 {{- end }}
 {{- end }}
 {{- $keys := include "targetvpc.secretKeys" . | fromJson }}

@@ -22,8 +22,8 @@
 {{/* {{ include "targetvpc.selector" (list . "agent") }} */}}
 {{- define "targetvpc.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ include "targetvpc.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ include "targetvpc.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -37,9 +37,10 @@ app.kubernetes.io/part-of: targetvpc
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end }}
 
-{{/* A free map of texts: --set makes numbers and booleans of some. */}}
+{{/* A free map of texts: --set makes numbers and booleans of some, a file makes floats of whole numbers. */}}
 {{- define "targetvpc.texts" -}}
 {{- range $key, $value := . -}}
+{{- if and (kindIs "float64" $value) (eq (toString $value) (int64 $value | float64 | toString)) }}{{ $value = int64 $value }}{{ end -}}
 {{- if not (kindIs "invalid" $value) }}
 {{ $key | quote }}: {{ $value | toString | quote }}
 {{- end -}}

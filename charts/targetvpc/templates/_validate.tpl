@@ -4,6 +4,11 @@
 {{- include "targetvpc.validateRedis" . -}}
 {{- include "targetvpc.validateBundledRedis" . -}}
 {{- include "targetvpc.validateServer" . -}}
+{{- range $label, $_ := include "targetvpc.selector" (list . "agent") | fromYaml -}}
+{{- if hasKey $.Values.podLabels $label -}}
+{{- fail (printf "podLabels must leave %s alone: the DaemonSet finds its pods by it" $label) -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{- define "targetvpc.validateSecrets" -}}
