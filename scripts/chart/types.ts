@@ -10,7 +10,17 @@ import { closed, fromValibot, members } from "./from-valibot.ts";
 const text: JsonSchema = { type: "string" };
 const name: JsonSchema = { type: "string", minLength: 1 };
 const free: JsonSchema = { type: "object" };
-const quantity: JsonSchema = { type: ["string", "number"] };
+/** An amount as Kubernetes writes it: `500m`, `96Mi`, `1e9`. */
+const quantity: JsonSchema = {
+  type: ["string", "number"],
+  pattern: "^[0-9]+([.][0-9]*)?([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+)?$",
+};
+/** Bytes as redis.conf writes them: whole numbers, and `mb` where Kubernetes writes `Mi`. */
+const redisMemory: JsonSchema = {
+  type: ["string", "integer"],
+  pattern: "^[0-9]+([bB]|[kmgKMG][bB]?)?$",
+};
+const amountOrShare: JsonSchema = { type: ["string", "number"] };
 /** `--set` makes numbers and booleans of some texts; the templates make texts of them again. */
 const scalar: JsonSchema = { type: ["string", "number", "boolean", "null"] };
 
@@ -133,6 +143,7 @@ export function valueTypes(): Readonly<Record<string, JsonSchema>> {
     pullPolicy: { enum: ["Always", "IfNotPresent", "Never"] },
     toggle: { enum: ["auto", "true", "false", true, false] },
     quantity,
+    redisMemory,
     scalarMap: mapOf(scalar),
     texts: listOf(text),
     references: listOf(closed({ name }, ["name"])),
@@ -145,7 +156,7 @@ export function valueTypes(): Readonly<Record<string, JsonSchema>> {
     affinity: closed({ nodeAffinity: free, podAffinity: free, podAntiAffinity: free }),
     updateStrategy: closed({
       type: { enum: ["RollingUpdate", "OnDelete"] },
-      rollingUpdate: closed({ maxUnavailable: quantity, maxSurge: quantity }),
+      rollingUpdate: closed({ maxUnavailable: amountOrShare, maxSurge: amountOrShare }),
     }),
     relabelings: listOf(relabeling),
     peers: listOf(closed({ podSelector: free, namespaceSelector: free, ipBlock: free })),

@@ -3,7 +3,7 @@ import { errorText } from "../core/errors.ts";
 import { nodeId, type NodeFacts, type NodeIdentity } from "../core/node.ts";
 import type { PolicyDocument } from "../core/policy.ts";
 import type { Clock, ComponentStatus, Log, Running } from "../core/ports.ts";
-import { followFiles } from "../base/follow.ts";
+import { fingerprint, followFiles } from "../base/follow.ts";
 import type { Parsed } from "../base/parse.ts";
 import { AlertEvents, type AlertNews } from "./alerts.ts";
 import type { KubeClient } from "./client.ts";
@@ -72,6 +72,8 @@ export class Cluster {
   readonly #api: ApiParts | null;
   readonly #stopped = new AbortController();
   #knowsFacts = false;
+  /** What was mounted when it was first read. */
+  #mountedAtFirst: string | null = null;
 
   constructor(deps: ClusterDeps) {
     const { settings, clock, log, read, publish, client } = deps;
@@ -109,6 +111,7 @@ export class Cluster {
 
   /** What is known without the API server: the mounted ConfigMap, and what was kept of an earlier run. */
   async prepare(): Promise<void> {
+    this.#mountedAtFirst = fingerprint(this.#mounts);
     const facts = await this.#keepsakes.loadFacts();
     if (facts !== null) this.#tellFacts(facts);
     await this.source.recall(await this.#keepsakes.loadConfig());
@@ -117,6 +120,7 @@ export class Cluster {
 
   start(): Running {
     const running = [...this.#followMounts(), ...this.#startApi()];
+    if (this.#mountedAtFirst !== fingerprint(this.#mounts)) void this.#readAgain();
     return {
       stop: async () => {
         this.#stopped.abort();
@@ -185,6 +189,17 @@ export class Cluster {
       ...(settings.events ? [api.recorder.start(), api.alerts.start()] : []),
       ...(api.condition === null ? [] : [api.condition.start()]),
     ];
+  }
+
+  get #mounts(): string[] {
+    const { configmapDir, secretsDir } = this.#deps.settings;
+    return [configmapDir, secretsDir].filter((dir) => dir !== null);
+  }
+
+  /** They have changed between the first look and the followers' start. */
+  async #readAgain(): Promise<void> {
+    await this.#lookMounted();
+    await this.source.refresh();
   }
 
   #followMounts(): Running[] {

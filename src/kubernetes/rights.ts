@@ -72,7 +72,10 @@ export const refusalStandsMs = 60_000;
 
 /** Whether an admission policy has refused: with the code of a missing right, but in words that say which and why. */
 export function isDenied({ code, message }: Refusal): boolean {
-  return code === 403 && /ValidatingAdmissionPolicy|admission webhook|quota/.test(message);
+  return (
+    code === 403 &&
+    /ValidatingAdmissionPolicy '|admission webhook "|(?:exceeded|failed) quota:/.test(message)
+  );
 }
 
 /** Why the API server said no, in words that name the missing rule when it is one. */

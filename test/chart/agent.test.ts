@@ -184,15 +184,19 @@ describe("helm test's script", () => {
     return stdout;
   };
 
-  it("is content with an agent", async () => {
-    const agent = await startAgent({ config: { storage: { backend: "memory" } } });
-    try {
-      await eventually("it has a sample", async () => (await agent.get("/ready")).status === 200);
-      assert.equal((await smoke(agent.url)).match(/: ok$/gm)?.length, 4);
-    } finally {
-      await agent.stop();
-    }
-  });
+  for (const off of [[], ["memory"], ["cpu", "load", "swap"]])
+    it(`is content with an agent${off.length === 0 ? "" : ` without ${off.join(", ")}`}`, async () => {
+      const collectors = Object.fromEntries(off.map((name) => [name, false]));
+      const agent = await startAgent({
+        config: { storage: { backend: "memory" }, metrics: { collectors } },
+      });
+      try {
+        await eventually("it has a sample", async () => (await agent.get("/ready")).status === 200);
+        assert.equal((await smoke(agent.url)).match(/: ok$/gm)?.length, 4);
+      } finally {
+        await agent.stop();
+      }
+    });
 
   it("fails where nobody answers", () => assert.rejects(smoke("http://127.0.0.1:9")));
 });

@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import { generated } from "../../scripts/chart.ts";
+import { chart, generated } from "../../scripts/chart.ts";
 import { valueSets } from "../../scripts/chart/golden.ts";
-import { helms, objectsOf, template, type KubernetesObject } from "../../scripts/chart/helm.ts";
+import {
+  helms,
+  kubeVersion,
+  objectsOf,
+  output,
+  template,
+  type KubernetesObject,
+} from "../../scripts/chart/helm.ts";
 import { Planter } from "./broken.ts";
 import { podSpec, the } from "./support.ts";
 
@@ -37,6 +44,11 @@ const slips: readonly (readonly [string, RegExp])[] = [
   ["admissionPolicy.enabled=maybe", /admissionPolicy/],
   ["tolerations[0].efect=NoSchedule", /'efect'/],
   ["podMonitor.intervall=10s", /'intervall'/],
+  ["redis.maxmemory=192Mi", /maxmemory/],
+  ["redis.maxmemory=1.5gb", /maxmemory/],
+  ["storage.sizeLimit=256mb", /sizeLimit/],
+  ["redis.persistence.size=2gb", /size/],
+  ["resources.limits.memory=96MB", /memory/],
 ];
 
 /** Values that do not go together, and what is said of them. */
@@ -46,6 +58,25 @@ const clashes: readonly (readonly [string, RegExp])[] = [
   ["config.admin.token=x", /secrets\.adminToken/],
   ["redis.enabled=false", /say where Redis is/],
   ["config.redis.host=redis.example.com", /set redis\.enabled to false/],
+  ["config.redis.port=6380", /config\.redis\.port is not that of the bundled Redis/],
+  ["config.redis.username=bob", /config\.redis\.username is not that of the bundled Redis/],
+  ["config.redis.tls.enabled=true", /config\.redis\.tls is not that of the bundled Redis/],
+  ["config.redis.tls=true", /config\.redis\.tls is not that of the bundled Redis/],
+  ["config.redis.tls.ca_file=/ca.pem", /config\.redis\.tls is not that of the bundled Redis/],
+  ["extraEnv[0].name=REDIS_PORT,extraEnv[0].value=x", /extraEnv REDIS_PORT is not that of/],
+  ["config.server.port=0", /config\.server\.port is 0: .* need one that is known/],
+  ["config.server.host=127.0.0.1", /config\.server\.host is 127\.0\.0\.1: .* reach nobody/],
+  ["config.server.host=localhost", /config\.server\.host is localhost/],
+  ["extraEnv[0].name=SERVER_PORT,extraEnv[0].value=x", /set config\.server\.port instead/],
+  [
+    "extraEnv[0].name=KUBERNETES_CONFIGMAP,extraEnv[0].value=x",
+    /set config\.kubernetes\.configmap instead/,
+  ],
+  [
+    "extraEnv[0].name=KUBERNETES_NODE_CONDITION,extraEnv[0].value=x",
+    /set config\.kubernetes\.node_condition instead/,
+  ],
+  ["podLabels.app\\.kubernetes\\.io/name=x", /podLabels.*app\.kubernetes\.io\/name/],
   ["secrets.existingSecret=x", /name its keys in secrets\.keys/],
   ["secrets.existingSecret=x,secrets.keys.serverToken=t", /secrets\.keys\.redisPassword/],
   [
@@ -102,6 +133,59 @@ for (const helm of helms())
     for (const [set, word] of clashes)
       it(`says what to do about ${set}`, () => assert.rejects(render(set), word));
 
+    it("stands back where a secret comes from a variable or a file of the user's, which would clash with its own", async () => {
+      const fileVariables = async (set: string): Promise<readonly string[]> => {
+        const args = ["--set", `secrets.adminToken=a,${set}`];
+        const objects = objectsOf(
+          await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
+        );
+        const [agent] = podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.containers ?? [];
+        const names = (agent?.env ?? []).map(({ name }) => name);
+        assert.deepEqual(names, [...new Set(names)]);
+        return names.filter((name) => /(PASSWORD|TOKEN)_FILE$/.test(name));
+      };
+      const [redis, admin, server] = [
+        "REDIS_PASSWORD_FILE",
+        "ADMIN_TOKEN_FILE",
+        "SERVER_TOKEN_FILE",
+      ];
+      assert.deepEqual(await fileVariables("extraEnv[0].name=SERVER_TOKEN"), [redis, admin]);
+      assert.deepEqual(await fileVariables("extraEnv[0].name=ADMIN_TOKEN"), [redis, server]);
+      assert.deepEqual(await fileVariables("extraEnv[0].name=REDIS_PASSWORD"), [admin, server]);
+      assert.deepEqual(await fileVariables("extraEnv[0].name=SERVER_TOKEN_FILE"), [
+        redis,
+        admin,
+        server,
+      ]);
+      assert.deepEqual(await fileVariables("config.server.token_file=/vault/token"), [
+        redis,
+        admin,
+      ]);
+    });
+
+    it("takes settings of the bundled Redis that are its own", () =>
+      assert.doesNotReject(
+        render("config.redis.port=6379,config.redis.tls.enabled=false,config.redis.db=3"),
+      ));
+
+    it("takes amounts as Redis and Kubernetes write them, numbers of a file too", async () => {
+      const file = path.join(dir, "amounts.json");
+      await writeFile(
+        file,
+        JSON.stringify({
+          redis: { maxmemory: 200_000_000, persistence: { enabled: true, size: "1.5Ti" } },
+          resources: { limits: { cpu: "0.5", memory: 1e8, "ephemeral-storage": "1e9" } },
+        }),
+      );
+      const objects = objectsOf(
+        await template(helm, { values: [file], release: "tv", namespace: "n" }),
+      );
+      const { data } = the(objects, "ConfigMap/n/tv-targetvpc-redis");
+      assert.match(data?.["redis.conf"] ?? "", /^maxmemory 200000000$/m);
+      for (const size of ["192mb", "1g", "1GB", "1048576", "64k"])
+        await assert.doesNotReject(render(`redis.maxmemory=${size}`), size);
+    });
+
     it("takes whatever is set in free maps, as text", async () => {
       const sets =
         "nodeSelector.pool=gpu,nodeSelector.fast=true,podAnnotations.a\\.b/c=1,podLabels.on=true,serviceAccount.annotations.role=7";
@@ -127,6 +211,36 @@ for (const helm of helms())
       });
     });
 
+    it("writes whole numbers of a file in all their digits", async () => {
+      const file = path.join(dir, "numbers.json");
+      const podLabels = { build: 20261125, ratio: 0.5 };
+      await writeFile(file, JSON.stringify({ podLabels, podAnnotations: { at: 1_764_000_000 } }));
+      const objects = objectsOf(
+        await template(helm, { values: [file], release: "tv", namespace: "n" }),
+      );
+      const pods = the(objects, "DaemonSet/n/tv-targetvpc").spec?.["template"];
+      const { labels, annotations } = (pods as KubernetesObject).metadata;
+      assert.equal(labels?.["build"], "20261125");
+      assert.equal(labels?.["ratio"], "0.5");
+      assert.equal(annotations?.["at"], "1764000000");
+    });
+
+    it("takes a release and a namespace whose names look like numbers", async () => {
+      const values = [path.join(valueSets, "everything.yaml")];
+      const args = ["--set", "extraObjects=null"];
+      const objects = objectsOf(
+        await template(helm, { values, release: "123", namespace: "2026", args }),
+      );
+      for (const { kind, metadata } of objects) {
+        const { name, namespace = "", labels = {} } = metadata;
+        for (const text of [name, namespace, ...Object.values(labels)])
+          assert.equal(typeof text, "string", `${kind} ${name}: ${text}`);
+      }
+      const [agent] = podSpec(the(objects, "DaemonSet/2026/123-agent"))?.containers ?? [];
+      for (const { name, value = "" } of agent?.env ?? [])
+        assert.equal(typeof value, "string", name);
+    });
+
     it("lets extraEnv and config replace the chart's own variables", async () => {
       const sets =
         "extraEnv[0].name=NODE_NAME,extraEnv[0].value=a,config.node.ip=10.0.0.2,config.kubernetes.configmap=other";
@@ -142,6 +256,29 @@ for (const helm of helms())
       );
       const rules = the(objects, "Role/n/tv-targetvpc").rules ?? [];
       assert.deepEqual(rules[0]?.["resourceNames"], ["other"]);
+    });
+
+    it("notes with what token the API answers", async () => {
+      // Without a cluster, not every helm shows the notes: they are rendered as an object of a copy.
+      const copy = path.join(dir, "chart");
+      await cp(chart, copy, { recursive: true });
+      const text = await readFile(path.join(copy, "templates/NOTES.txt"), "utf8");
+      await writeFile(
+        path.join(copy, "templates/notes.yaml"),
+        `{{ define "notes" }}${text}{{ end }}kind: Notes\ndata: {{ include "notes" . | toJson }}\n`,
+      );
+      const notes = async (set: string): Promise<string> => {
+        const args = ["tv", copy, "--namespace", "n", "--kube-version", kubeVersion];
+        const rendered = await output(helm, ["template", ...args, "--set", set]);
+        return JSON.parse(/kind: Notes\ndata: (.*)/.exec(rendered)?.[1] ?? '""') as string;
+      };
+      const open = await notes("config.server.protect=writes");
+      assert.match(open, /Reading needs no token/);
+      assert.doesNotMatch(open, /Authorization/);
+      const closed = await notes("config.server.protect=all");
+      assert.doesNotMatch(closed, /Reading needs no token/);
+      assert.match(closed, /get secret tv-targetvpc/);
+      assert.equal(closed.match(/curl -s -H "Authorization: Bearer \$TOKEN"/g)?.length, 2);
     });
 
     it("asks for no admission policy where the API server has none, unless told", async () => {

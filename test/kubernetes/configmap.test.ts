@@ -160,6 +160,16 @@ describe("the ConfigMap", () => {
     when(clock, "it is refused", () => cluster.source.status.status === "degraded", 250);
   const why = (): string => cluster.source.status.lastError ?? "";
 
+  it("is in force when the mount changes while the agent starts", async () => {
+    const mount = new Mount(dir, "policy");
+    mount.set({ "config.json": rule(80) });
+    cluster = make({ configmapDir: mount.dir }, null);
+    await cluster.prepare();
+    mount.set({ "config.json": rule(70) });
+    running.push(cluster.start());
+    await inForce("70/0");
+  });
+
   it("is in force as soon as it changes, written as JSON or as YAML", async () => {
     server.setConfigMap({ "config.yaml": yaml(80) });
     await start();

@@ -309,6 +309,21 @@ describe("Events", () => {
     assert.equal(recorder.status.status, "ok");
   });
 
+  it("that may not be sent wait for the right, whatever the agent's namespace is called", async () => {
+    start();
+    const message =
+      'events.events.k8s.io is forbidden: User "system:serviceaccount:quota-lab:targetvpc" cannot create resource "events" in API group "events.k8s.io" in the namespace "default"';
+    server.answerOnce((reply) => {
+      reply.writeHead(403, { "Content-Type": "application/json" });
+      reply.end(JSON.stringify({ kind: "Status", code: 403, reason: "Forbidden", message }));
+    });
+    fire();
+    await when(clock, "it is known", () => recorder.status.status === "degraded");
+    assert.match(recorder.status.lastError ?? "", /^missing right: create, patch events/);
+    await when(clock, "it is sent", () => recorder.counters.sent === 1, 1_000);
+    assert.equal(recorder.counters.dropped, 0);
+  });
+
   it("hold no secrets", async () => {
     start();
     const about = incident();

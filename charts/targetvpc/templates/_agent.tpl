@@ -18,8 +18,10 @@ and where `extraEnv` has the variable.
       fieldPath: {{ index . 3 }}
 {{- end }}
 {{- end }}
+{{- if not (has "TARGETVPC_CONFIG" $given) }}
 - name: TARGETVPC_CONFIG
   value: /etc/targetvpc/config/config.yaml
+{{- end }}
 {{- range list
   (list "host" "proc" "HOST_PROC" "/host/proc")
   (list "host" "sys" "HOST_SYS" "/host/sys")
@@ -30,21 +32,18 @@ and where `extraEnv` has the variable.
   (list "kubernetes" "secrets_dir" "KUBERNETES_SECRETS_DIR" "/etc/targetvpc/channels") }}
 {{- if not (or (has (index . 2) $given) (include "targetvpc.setting" (list $ (index . 0) (index . 1) ""))) }}
 - name: {{ index . 2 }}
-  value: {{ index . 3 }}
+  value: {{ index . 3 | quote }}
 {{- end }}
 {{- end }}
 {{- $keys := include "targetvpc.secretKeys" . | fromJson }}
-{{- if $keys.redisPassword }}
-- name: REDIS_PASSWORD_FILE
-  value: /etc/targetvpc/secrets/redis-password
+{{- range list
+  (list "redis" "password" "REDIS_PASSWORD" "redisPassword")
+  (list "admin" "token" "ADMIN_TOKEN" "adminToken")
+  (list "server" "token" "SERVER_TOKEN" "serverToken") }}
+{{- if and (index $keys (index . 3)) (not (include "targetvpc.givenElsewhere" (list $ (index . 0) (index . 1) (index . 2)))) }}
+- name: {{ index . 2 }}_FILE
+  value: /etc/targetvpc/secrets/{{ kebabcase (index . 3) }}
 {{- end }}
-{{- if $keys.adminToken }}
-- name: ADMIN_TOKEN_FILE
-  value: /etc/targetvpc/secrets/admin-token
-{{- end }}
-{{- if $keys.serverToken }}
-- name: SERVER_TOKEN_FILE
-  value: /etc/targetvpc/secrets/server-token
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}

@@ -22,8 +22,8 @@
 {{/* {{ include "targetvpc.selector" (list . "agent") }} */}}
 {{- define "targetvpc.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ include "targetvpc.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ include "targetvpc.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -37,9 +37,10 @@ app.kubernetes.io/part-of: targetvpc
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end }}
 
-{{/* A free map of texts: --set makes numbers and booleans of some. */}}
+{{/* A free map of texts: --set makes numbers and booleans of some, a file makes floats of whole numbers. */}}
 {{- define "targetvpc.texts" -}}
 {{- range $key, $value := . -}}
+{{- if and (kindIs "float64" $value) (eq (toString $value) (int64 $value | float64 | toString)) }}{{ $value = int64 $value }}{{ end -}}
 {{- if not (kindIs "invalid" $value) }}
 {{ $key | quote }}: {{ $value | toString | quote }}
 {{- end -}}
@@ -132,6 +133,18 @@ Secret; the channel names the file they are mounted as. A name that is no key of
 {{- .Values.secrets.existingSecret | default (include "targetvpc.fullname" .) -}}
 {{- end }}
 
+{{/*
+"true" where a secret is given by extraEnv, or by a file that the config file names; the agent takes no secret twice:
+{{ include "targetvpc.givenElsewhere" (list . "server" "token" "SERVER_TOKEN") }}
+*/}}
+{{- define "targetvpc.givenElsewhere" -}}
+{{- $root := index . 0 -}}
+{{- $variables := list (index . 3) (printf "%s_FILE" (index . 3)) -}}
+{{- $given := include "targetvpc.setting" (list $root (index . 1) (printf "%s_file" (index . 2)) "") -}}
+{{- range $root.Values.extraEnv }}{{ if has .name $variables }}{{ $given = .name }}{{ end }}{{ end -}}
+{{- if $given }}true{{ end -}}
+{{- end }}
+
 {{/* Keys in that Secret, as JSON, of the secrets that are there. */}}
 {{- define "targetvpc.secretKeys" -}}
 {{- $secrets := .Values.secrets -}}
@@ -141,7 +154,7 @@ Secret; the channel names the file they are mounted as. A name that is no key of
 {{- if $key }}{{ $_ := set $keys $name $key }}{{ end -}}
 {{- end -}}
 {{- else -}}
-{{- $_ := set $keys "serverToken" "server-token" -}}
+{{- if not (include "targetvpc.givenElsewhere" (list . "server" "token" "SERVER_TOKEN")) }}{{ $_ := set $keys "serverToken" "server-token" }}{{ end -}}
 {{- if $secrets.adminToken }}{{ $_ := set $keys "adminToken" "admin-token" }}{{ end -}}
 {{- if or $secrets.redisPassword (include "targetvpc.bundlesRedis" .) }}{{ $_ := set $keys "redisPassword" "redis-password" }}{{ end -}}
 {{- end -}}

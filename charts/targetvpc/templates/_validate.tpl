@@ -2,6 +2,13 @@
 {{- define "targetvpc.validate" -}}
 {{- include "targetvpc.validateSecrets" . -}}
 {{- include "targetvpc.validateRedis" . -}}
+{{- include "targetvpc.validateBundledRedis" . -}}
+{{- include "targetvpc.validateServer" . -}}
+{{- range $label, $_ := include "targetvpc.selector" (list . "agent") | fromYaml -}}
+{{- if hasKey $.Values.podLabels $label -}}
+{{- fail (printf "podLabels must leave %s alone: the DaemonSet finds its pods by it" $label) -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{- define "targetvpc.validateSecrets" -}}
@@ -54,5 +61,39 @@
 {{- $memory := eq (include "targetvpc.setting" (list . "storage" "backend" "redis")) "memory" -}}
 {{- if not (or .Values.redis.enabled $memory $places) -}}
 {{- fail "redis.enabled is false: say where Redis is in config.redis.host (or set config.storage.backend to memory)" -}}
+{{- end -}}
+{{- end }}
+
+{{/* The bundled Redis speaks no TLS, knows no user of another name, and listens where its Service says. */}}
+{{- define "targetvpc.validateBundledRedis" -}}
+{{- $redis := .Values.config.redis | default dict -}}
+{{- $wrong := list -}}
+{{- if $redis.port }}{{ if ne (int $redis.port) 6379 }}{{ $wrong = append $wrong "config.redis.port" }}{{ end }}{{ end -}}
+{{- if $redis.username }}{{ $wrong = append $wrong "config.redis.username" }}{{ end -}}
+{{- $tls := $redis.tls | default dict -}}
+{{- if kindIs "map" $tls }}{{ $tls = and $tls (ne (toString $tls.enabled) "false") }}{{ end -}}
+{{- if $tls }}{{ $wrong = append $wrong "config.redis.tls" }}{{ end -}}
+{{- range .Values.extraEnv -}}
+{{- if has .name (list "REDIS_PORT" "REDIS_USERNAME" "REDIS_TLS") }}{{ $wrong = append $wrong (printf "extraEnv %s" .name) }}{{ end -}}
+{{- end -}}
+{{- if and (include "targetvpc.bundlesRedis" .) $wrong -}}
+{{- fail (printf "%s is not that of the bundled Redis: leave it, or set redis.enabled to false and say where yours is" (first $wrong)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* What probes, Services and roles are made after must be known here. */}}
+{{- define "targetvpc.validateServer" -}}
+{{- if eq (include "targetvpc.setting" (list . "server" "port" 8001)) "0" -}}
+{{- fail "config.server.port is 0: probes and Services need one that is known" -}}
+{{- end -}}
+{{- $host := include "targetvpc.setting" (list . "server" "host" "") -}}
+{{- if or (hasPrefix "127." $host) (has $host (list "localhost" "::1")) -}}
+{{- fail (printf "config.server.host is %s: probes, Services and Prometheus would reach nobody; leave it" $host) -}}
+{{- end -}}
+{{- $instead := dict "SERVER_PORT" "server.port" "KUBERNETES_CONFIGMAP" "kubernetes.configmap" "KUBERNETES_NODE_CONDITION" "kubernetes.node_condition" -}}
+{{- range .Values.extraEnv -}}
+{{- with index $instead .name -}}
+{{- fail (printf "extraEnv names what the chart's own objects follow: set config.%s instead" .) -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
