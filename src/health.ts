@@ -17,6 +17,12 @@ export function switchedOff(sinceMs: number): ComponentStatus {
   return { status: "disabled", sinceMs, lastError: null };
 }
 
+/** The store, where it can be away; `file` is the file of the configuration. */
+function storeStatus({ backend }: Storage): Readonly<Record<string, ComponentStatus>> {
+  if (backend.name === "redis") return { redis: backend.status() };
+  return backend.name === "file" ? { storage: backend.status() } : {};
+}
+
 /** How each part is doing; a part that is not there is missing. */
 export function partsStatus({
   storage,
@@ -26,7 +32,7 @@ export function partsStatus({
 }: HealthParts): Readonly<Record<string, ComponentStatus>> {
   return {
     collect: collecting.status(),
-    ...(storage.backend.name === "redis" ? { redis: storage.backend.status() } : {}),
+    ...storeStatus(storage),
     ...(admin === null ? {} : { admin: admin.status() }),
     channels: notifier.health(),
   };

@@ -4,6 +4,7 @@ import type { IndexDefinition } from "./core/series.ts";
 import { loop } from "./base/every.ts";
 import type { Config } from "./config/settings.ts";
 import type { Backend, SeriesStore } from "./store/contract.ts";
+import { createDirectoryReport } from "./store/directory.ts";
 import { createBackend, type BackendName } from "./store/index.ts";
 import { createLocalFiles, type LocalFiles } from "./store/local.ts";
 import { createSeriesStore } from "./store/series.ts";
@@ -52,12 +53,13 @@ function isRemote({ name }: Backend): boolean {
 export function createStorage(deps: StorageDeps): Storage {
   const { config, node, clock, log, retentionDays } = deps;
   const { backlog_max_bytes: maxBytes } = config.storage;
+  const report = createDirectoryReport(deps.stateDir, log);
   const backend = createBackend(
     config.storage.backend as BackendName, // proof: the setting takes only names of the list
-    { redis: redisSettings(config.redis) },
+    { redis: redisSettings(config.redis), file: { dir: deps.stateDir, report } },
     { clock, log, retentionDays },
   );
-  const local = createLocalFiles(deps.stateDir, { log, clock });
+  const local = createLocalFiles(deps.stateDir, { log, clock, report });
   return {
     backend,
     local,

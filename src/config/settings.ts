@@ -165,7 +165,7 @@ function storage(known: KnownNames) {
       "STORAGE_BACKEND",
       f.oneOf(known.backends),
       "redis",
-      "`memory` never talks to Redis",
+      "`file` and `memory` never talk to Redis",
     ),
     dir: setting(
       "STORAGE_DIR",

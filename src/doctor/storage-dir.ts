@@ -6,7 +6,7 @@ import { failed, ok, warning, type Check, type Finding } from "./contract.ts";
 
 const name = "storage.dir";
 const costs =
-  "with Redis away, a restart forgets alert states, the last good configuration and messages not yet delivered";
+  "with Redis away, a restart forgets alert states, the last good configuration and messages not yet delivered; with storage.backend: file, the history too";
 const mend =
   "set storage.dir (STORAGE_DIR) to a directory the agent's user may write to; in a Pod a hostPath or emptyDir volume (fsGroup)";
 /** States, configuration and a spool of messages are some hundred kilobytes. */

@@ -1,11 +1,12 @@
 import { unreachable } from "../core/errors.ts";
 import type { Backend } from "./contract.ts";
+import { file } from "./file/index.ts";
 import { memory } from "./memory/index.ts";
 import type { BackendDeps, BackendPlugin, StoreSettings } from "./plugin.ts";
 import { redis } from "./redis/index.ts";
 
 /** THE LIST of storage backends. */
-export const backends = [memory, redis] as const satisfies readonly BackendPlugin[];
+export const backends = [memory, redis, file] as const satisfies readonly BackendPlugin[];
 
 /** What `storage.backend` may be. */
 export type BackendName = (typeof backends)[number]["name"];

@@ -2,7 +2,7 @@ import { open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { codeOf, errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
-import { ensureDirectory } from "./directory.ts";
+import { createDirectoryReport, type DirectoryReport, ensureDirectory } from "./directory.ts";
 
 /** Small files beside the agent: what must survive a restart without Redis. */
 export interface LocalFiles {
@@ -41,11 +41,14 @@ async function replace(file: string, text: string): Promise<void> {
  */
 export function createLocalFiles(
   dir: string,
-  { log, clock }: { log: Log; clock: Clock },
+  {
+    log,
+    clock,
+    report = createDirectoryReport(dir, log),
+  }: { log: Log; clock: Clock; report?: DirectoryReport },
 ): LocalFiles {
   const queues = new Map<string, Promise<void>>();
   const latest = new Map<string, string>();
-  let failing = false;
   const writeNow = async (name: string): Promise<void> => {
     const text = latest.get(name);
     if (text === undefined) return;
@@ -53,12 +56,9 @@ export function createLocalFiles(
     try {
       await ensureDirectory(dir);
       await replace(path.join(dir, name), text);
-      if (failing) log.info("storage.dir writable again", { dir });
-      failing = false;
+      report.worked("files");
     } catch (cause) {
-      if (!failing)
-        log.warn("storage.dir not writable; going on in memory", { dir, cause: errorText(cause) });
-      failing = true;
+      report.failed("files", cause);
     }
   };
   return {

@@ -1,10 +1,12 @@
 import type { Clock, Log } from "../core/ports.ts";
 import type { Backend } from "./contract.ts";
+import type { FileSettings } from "./file/index.ts";
 import type { RedisSettings } from "./redis/settings.ts";
 
 /** The settings of every backend; each takes its own. */
 export interface StoreSettings {
   readonly redis: RedisSettings;
+  readonly file: FileSettings;
 }
 
 export interface BackendDeps {

@@ -1,14 +1,19 @@
 import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
 import type { AlertMessage, Job, Receipt } from "../../src/core/delivery.ts";
 import type { NodeInfo } from "../../src/core/node.ts";
 import type { Level } from "../../src/core/rule.ts";
 import { parseSelector } from "../../src/core/series.ts";
 import type { Backend } from "../../src/store/contract.ts";
-import { backends, createBackend } from "../../src/store/index.ts";
+import { createDirectoryReport } from "../../src/store/directory.ts";
+import { type BackendName, backends, createBackend } from "../../src/store/index.ts";
+import type { RedisSettings } from "../../src/store/redis/settings.ts";
 import { dayOf } from "../../src/store/slots.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
-import { startRedis, type TestRedis } from "../support/redis.ts";
+import { redisSettings, startRedis } from "../support/redis.ts";
 import { row, rowsOf, seriesStore } from "../support/store.ts";
 
 const node = "prod/node-1";
@@ -74,27 +79,68 @@ function job(id: string, changes: Partial<Job> & { level?: Level } = {}): Job {
   return { id, channel: "ops", message, createdAtMs: 1_000, attempts: 0, notBeforeMs: 0, ...rest };
 }
 
+/** A server that a backend needs. */
+interface Server {
+  settings(changes: Partial<RedisSettings>): RedisSettings;
+  stop(): Promise<void>;
+}
+
+/** What the suite runs over: every backend of the list, each by itself or with the server it needs. */
+interface Target {
+  readonly title: string;
+  readonly name: BackendName;
+  readonly server: (() => Promise<Server>) | null;
+}
+
+const targets: readonly Target[] = backends.map(({ name }) => ({
+  title: name,
+  name,
+  server: name === "redis" ? () => startRedis() : null,
+}));
+
 describe("storage backends", () => {
-  let server: TestRedis;
-
-  before(async () => {
-    server = await startRedis();
-  });
-  after(() => server.stop());
-
   it("have names of their own and say what they are", () => {
     assert.equal(new Set(backends.map(({ name }) => name)).size, backends.length);
     for (const { doc } of backends) assert.ok(doc.length > 10);
   });
 
-  for (const { name } of backends)
-    describe(name, () => {
+  for (const { title, name, server: start } of targets)
+    describe(title, () => {
+      let server: Server | null = null;
+      let dir: string;
       let clock: ManualClock;
       let backend: Backend;
       let today: number;
       let later: (day: number) => number;
       let used = 0;
       let retentionDays: number;
+      let opened: Backend[];
+
+      before(async () => {
+        server = (await start?.()) ?? null;
+        dir = await mkdtemp(path.join(os.tmpdir(), "backends-"));
+      });
+      after(async () => {
+        await server?.stop();
+        await rm(dir, { recursive: true });
+      });
+
+      /** One more agent at the same place. */
+      const open = async (): Promise<Backend> => {
+        const { log } = recordLog();
+        const prefix = `t${used}`;
+        const at = path.join(dir, prefix);
+        const settings = {
+          redis: server?.settings({ prefix }) ?? redisSettings(1),
+          file: { dir: at, report: createDirectoryReport(at, log) },
+        };
+        const deps = { clock, log, retentionDays: () => retentionDays };
+        const one = createBackend(name, settings, deps);
+        opened.push(one);
+        one.start();
+        await eventually("the backend is there", () => one.status().status === "ok");
+        return one;
+      };
 
       beforeEach(async () => {
         // Redis expires keys by its own clock: the test's must begin now.
@@ -102,13 +148,13 @@ describe("storage backends", () => {
         today = dayOf(clock.now());
         later = (day) => (day + 10) * 86_400;
         retentionDays = 7;
-        const settings = { redis: server.settings({ prefix: `t${used++}` }) };
-        const { log } = recordLog();
-        backend = createBackend(name, settings, { clock, log, retentionDays: () => retentionDays });
-        backend.start();
-        await eventually("the backend is there", () => backend.status().status === "ok");
+        used++;
+        opened = [];
+        backend = await open();
       });
-      afterEach(() => backend.stop());
+      afterEach(async () => {
+        for (const one of opened) await one.stop();
+      });
 
       const read = async (
         of: string,
@@ -249,6 +295,97 @@ describe("storage backends", () => {
         await backend.expireDays(node, "blocks", [today], () => past);
         assert.deepEqual(await columns(), [null, null]);
       });
+
+      it("keeps the tier by itself: each value is overwritten alone, and it outlives the blocks", async () => {
+        const write = (values: Record<string, string>, expireAt: number): Promise<void> =>
+          backend.writeTier(
+            node,
+            today,
+            new Map(Object.entries(values).map(([name, text]) => [name, bytes(text)])),
+            expireAt,
+          );
+        const tier = async (): Promise<(string | null)[]> => {
+          const names = ["cpu", 'disk{mount="/"}'];
+          const [values] = await backend.read(node, [{ part: "tier", day: today, names }]);
+          return texts(values);
+        };
+        assert.deepEqual(await tier(), [null, null]);
+        await write({ cpu: "1", 'disk{mount="/"}': "2" }, later(today));
+        await write({ cpu: "3" }, later(today));
+        await backend.writeBlocks(node, [{ day: today, block: "1", blob: bytes("x") }], later);
+        const past = Math.floor(clock.now() / 1_000) - 86_400;
+        await backend.expireDays(node, "blocks", [today], () => past);
+        assert.deepEqual(await backend.names(node, today, "blocks"), []);
+        assert.deepEqual(await tier(), ["3", "2"]);
+        await write({ cpu: "4" }, past);
+        assert.deepEqual(await tier(), [null, null]);
+      });
+
+      it("compacts a day once when many ask at once, and takes late rows in afterwards", async () => {
+        const write = (text: string): Promise<void> =>
+          backend.writeBlocks(node, [{ day: today, block: "1", blob: bytes(text) }], later);
+        const compact = (text: string, rows: string | null, next: string): Promise<boolean> =>
+          backend.compact(node, today, {
+            blocks: new Map([["1", bytes(text)]]),
+            rows: rows === null ? null : bytes(rows),
+            columns: new Map([["@rows", bytes(next)]]),
+            expireAt: later(today),
+          });
+        await write("one");
+        const done = await Promise.all(
+          Array.from({ length: 8 }, (_, n) => compact("one", null, `first ${n}`)),
+        );
+        assert.equal(done.filter(Boolean).length, 1);
+        const first = `first ${done.indexOf(true)}`;
+        await write("late");
+        assert.equal(await compact("one", first, "second"), false);
+        assert.equal(await compact("late", null, "second"), false);
+        const wanted = [
+          { part: "blocks", day: today, names: ["1"] },
+          { part: "columns", day: today, names: ["@rows"] },
+        ] as const;
+        assert.deepEqual((await backend.read(node, wanted)).map(texts), [["late"], [first]]);
+        assert.equal(await compact("late", first, "second"), true);
+        assert.deepEqual((await backend.read(node, wanted)).map(texts), [[null], ["second"]]);
+      });
+
+      if (name !== "memory")
+        it("shows every agent what the others have written, and settles what they both want", async () => {
+          const other = await open();
+          await backend.writeBlocks(node, [{ day: today, block: "1", blob: bytes("x") }], later);
+          const [values] = await other.read(node, [{ part: "blocks", day: today, names: ["1"] }]);
+          assert.deepEqual(texts(values), ["x"]);
+          await other.states(node).save(new Map([["a", "1"]]));
+          assert.deepEqual(await backend.states(node).load(), new Map([["a", "1"]]));
+          await other.putDocument(node, "effective", "{}");
+          assert.equal(await backend.getDocument(node, "effective"), "{}");
+          await other.receipts.put(receipt("a"));
+          assert.equal((await backend.receipts.list({ limit: 9 })).length, 1);
+          const info = { cluster: "prod", name: "node-2", ip: "10.0.0.2", version: "0.1.0" };
+          await other.heartbeat({ ...info, lastSeenMs: clock.now() });
+          assert.equal((await backend.nodes()).length, 1);
+          const both = [backend, other];
+          const schema = { number: 1, expireAt: later(today) };
+          const added = await Promise.all(
+            both.map((one, n) => one.addSchema(node, today, { ...schema, json: `${n}` })),
+          );
+          assert.equal(added.filter(Boolean).length, 1);
+          for (const one of both)
+            assert.equal((await one.readSchemas(node, today)).get(1), `${added.indexOf(true)}`);
+          const swapped = await Promise.all(
+            both.map((one, n) =>
+              one.compact(node, today, {
+                blocks: new Map([["1", bytes("x")]]),
+                rows: null,
+                columns: new Map([["@rows", bytes(`by ${n}`)]]),
+                expireAt: later(today),
+              }),
+            ),
+          );
+          assert.equal(swapped.filter(Boolean).length, 1);
+          for (const one of both)
+            assert.deepEqual(await one.names(node, today, "columns"), ["@rows"]);
+        });
 
       it("adds a schema only under a number that is free", async () => {
         const add = (number: number, json: string): Promise<boolean> =>

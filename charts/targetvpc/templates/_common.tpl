@@ -81,7 +81,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 
 {{/* "true" where the bundled Redis runs: not for agents that never talk to one. */}}
 {{- define "targetvpc.bundlesRedis" -}}
-{{- if and .Values.redis.enabled (ne (include "targetvpc.setting" (list . "storage" "backend" "redis")) "memory") }}true{{ end -}}
+{{- if and .Values.redis.enabled (eq (include "targetvpc.setting" (list . "storage" "backend" "redis")) "redis") }}true{{ end -}}
 {{- end }}
 
 {{/* The startup config. */}}

@@ -58,9 +58,9 @@
 {{- if and (include "targetvpc.bundlesRedis" .) $places -}}
 {{- fail (printf "%s says where your Redis is: set redis.enabled to false" (join " and " $places)) -}}
 {{- end -}}
-{{- $memory := eq (include "targetvpc.setting" (list . "storage" "backend" "redis")) "memory" -}}
-{{- if not (or .Values.redis.enabled $memory $places) -}}
-{{- fail "redis.enabled is false: say where Redis is in config.redis.host (or set config.storage.backend to memory)" -}}
+{{- $without := ne (include "targetvpc.setting" (list . "storage" "backend" "redis")) "redis" -}}
+{{- if not (or .Values.redis.enabled $without $places) -}}
+{{- fail "redis.enabled is false: say where Redis is in config.redis.host (or set config.storage.backend to file or memory)" -}}
 {{- end -}}
 {{- end }}
 

@@ -2,7 +2,7 @@ import { AgentError, codeOf, errorText } from "../../core/errors.ts";
 import type { Log } from "../../core/ports.ts";
 import { type Cap, type Changes, toDrop, toSteps } from "./cap.ts";
 import { header, LogFile } from "./log-file.ts";
-import { type LogPlace, logFile, newestGeneration, publish } from "./place.ts";
+import { type LogPlace, logFile, newestGeneration, publish, removeLog } from "./place.ts";
 import { type Change, valueSum } from "./record.ts";
 import { writePart } from "./scan.ts";
 
@@ -31,8 +31,11 @@ export interface LogCounters {
   readonly damagedBytes: number;
 }
 
-/** Another agent may replace the file just as we open or write it; not so often in a row. */
-const maxTries = 8;
+/** Another agent may replace the file just as we open or write it; even of several that do nothing else, not so often. */
+const maxTries = 50;
+
+/** The file is as good as before. */
+const noSpace = new Set(["ENOSPC", "EDQUOT"]);
 
 /** Small logs are not rewritten for every few kilobytes. */
 const defaultMinGarbageBytes = 256 * 1024;
@@ -58,6 +61,8 @@ export class RecordLog {
   #queue: Promise<unknown> = Promise.resolve();
   #dropped = 0;
   #damagedBytes = 0;
+  /** What of that is in the generation that was opened last. */
+  #looked = { generation: 0, damagedBytes: 0 };
   #said = false;
   #unsynced = false;
   /** The size from which on replacing is tried again after it failed. */
@@ -134,6 +139,14 @@ export class RecordLog {
     return this.#turn(() => this.#sync());
   }
 
+  /** Takes the file away; whoever writes begins a new one. */
+  remove(): Promise<void> {
+    return this.#turn(async () => {
+      await this.#letGo();
+      await removeLog(this.#options);
+    });
+  }
+
   /** Has everything on disk and lets go of the file; whoever goes on opens it again. */
   close(): Promise<void> {
     return this.#turn(async () => {
@@ -153,7 +166,7 @@ export class RecordLog {
       } catch (cause) {
         if (cause instanceof AgentError) throw cause;
         // It may be of no use any more, and the next call opens it anew; the first error is the one to tell.
-        await this.#letGo().catch(() => undefined);
+        if (!noSpace.has(codeOf(cause) ?? "")) await this.#letGo().catch(() => undefined);
         const message = `${this.#options.name}: ${errorText(cause)}`;
         throw new AgentError("STORE_UNAVAILABLE", message, { cause });
       }
@@ -233,8 +246,10 @@ export class RecordLog {
   }
 
   /** Counts what cannot be read of a file, and says so once. */
-  #look({ form, path, damagedBytes }: LogFile): void {
-    this.#damagedBytes += damagedBytes;
+  #look({ form, path, generation, damagedBytes }: LogFile): void {
+    const counted = this.#looked.generation === generation ? this.#looked.damagedBytes : 0;
+    this.#damagedBytes += Math.max(0, damagedBytes - counted);
+    this.#looked = { generation, damagedBytes };
     if (this.#said || (form.is === "good" && damagedBytes === 0)) return;
     this.#said = true;
     const { log } = this.#options;

@@ -85,9 +85,8 @@ async function claim(from: string, to: string): Promise<void> {
     await link(from, to);
   } catch (cause) {
     const code = codeOf(cause) ?? "";
-    if (code === "EEXIST") return;
-    // Whoever was faster has removed what others had begun.
-    if (code === "ENOENT" && (await exists(to))) return;
+    // Whoever was faster has the name, or had it and has removed what others had begun.
+    if (code === "EEXIST" || code === "ENOENT") return;
     if (!noLinks.has(code)) throw cause;
     // Two processes at the same moment could both get here, but only one agent at a time on such filesystems.
     if (!(await exists(to))) await rename(from, to);

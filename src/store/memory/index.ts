@@ -4,12 +4,10 @@ import { nodeId } from "../../core/node.ts";
 import type { Clock } from "../../core/ports.ts";
 import { rowsName, type Backend, type DayPart } from "../contract.ts";
 import type { BackendPlugin } from "../plugin.ts";
+import { receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
 import { createMemoryOutbox } from "./outbox.ts";
 import { createMemoryReceipts } from "./receipts.ts";
-
-/** As many receipts of a channel as are kept in Redis. */
-const receiptsPerChannel = 1_000;
 
 /** The default of `metrics.retention_days`. */
 const defaultRetentionDays = 7;

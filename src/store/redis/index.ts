@@ -3,7 +3,7 @@ import { createMemoryOutbox } from "../memory/outbox.ts";
 import type { BackendDeps, BackendPlugin } from "../plugin.ts";
 import { createRedisDays } from "./days.ts";
 import { createConnection } from "./connection.ts";
-import { createJsonReader } from "./garbled.ts";
+import { createJsonReader } from "../garbled.ts";
 import { createRedisHashes } from "./hashes.ts";
 import { createKeys } from "./keys.ts";
 import { createRedisNodes } from "./nodes.ts";

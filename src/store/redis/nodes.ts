@@ -4,7 +4,7 @@ import type { Clock } from "../../core/ports.ts";
 import type { Backend } from "../contract.ts";
 import { dayMs } from "../slots.ts";
 import type { RedisCommand, RedisConnection } from "./connection.ts";
-import type { JsonReader } from "./garbled.ts";
+import type { JsonReader } from "../garbled.ts";
 import { createHourly } from "./hourly.ts";
 import type { Keys } from "./keys.ts";
 import { namesReply, pairsReply, textsReply } from "./replies.ts";

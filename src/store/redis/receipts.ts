@@ -1,33 +1,13 @@
-import * as v from "valibot";
 import type { Receipt, ReceiptPort } from "../../core/delivery.ts";
 import { newestFirst } from "../memory/receipts.ts";
+import { receiptSchema, receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
 import { createHourly } from "./hourly.ts";
 import { retentionSeconds, type SmallDeps } from "./nodes.ts";
 import { countReply, namesReply, textsReply } from "./replies.ts";
 
-/** Some 400 bytes each: what a channel may take of Redis is 400 kB. */
-const receiptsPerChannel = 1_000;
-
 /** Channels whose receipts are kept. */
 const maxChannels = 1_000;
-
-const nullableText = v.nullable(v.string());
-
-const receiptSchema: v.GenericSchema<unknown, Receipt> = v.object({
-  id: v.string(),
-  alert: v.string(),
-  channel: v.string(),
-  type: v.string(),
-  kind: v.picklist(["firing", "escalated", "repeated", "flapping", "resolved", "test"]),
-  outcome: v.picklist(["pending", "sent", "retrying", "refused", "dead"]),
-  attempts: v.number(),
-  code: nullableText,
-  message: nullableText,
-  digest: nullableText,
-  createdAtMs: v.number(),
-  settledAtMs: v.nullable(v.number()),
-});
 
 /** Notes that a channel has receipts, so that a list of all finds it. */
 function createChannels({ connection, keys, clock, retentionDays }: SmallDeps) {

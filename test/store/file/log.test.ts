@@ -7,6 +7,8 @@ import path from "node:path";
 import fc from "fast-check";
 import { AgentError } from "../../../src/core/errors.ts";
 import { RecordLog, type RecordLogOptions } from "../../../src/store/file/log.ts";
+import { publish } from "../../../src/store/file/place.ts";
+import { encodeRecord } from "../../../src/store/file/record.ts";
 import { recordLog } from "../../support/log.ts";
 
 const text = (value: Buffer | null | undefined): string | null =>
@@ -372,10 +374,20 @@ describe("record log", () => {
       assert.deepEqual(await contents(make()), { rows: `by ${swapped.indexOf(true)}` });
     });
 
+    it("does not mind that others were two generations faster", async () => {
+      const place = { dir, name: "test" };
+      await publish(place, 7, async (handle) => {
+        await handle.write("mine");
+        await publish(place, 7, (other) => other.writeFile("another's"));
+        await publish(place, 8, (other) => other.writeFile("the next"));
+      });
+      assert.deepEqual(await files(), ["test.8.log"]);
+      assert.equal(await readFile(await file(), "utf8"), "the next");
+    });
+
     it("goes on where another was interrupted while it replaced the file", async () => {
       const log = make();
       await put(log, { a: "1", b: "2" });
-      const { encodeRecord } = await import("../../../src/store/file/record.ts");
       const handle = await open(await file(), "a");
       await handle.write(encodeRecord([{ kind: "seal" }]));
       await handle.write(encodeRecord([{ kind: "put", key: "late", value: bytes("x") }]));

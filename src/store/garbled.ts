@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Log } from "../../core/ports.ts";
+import type { Log } from "../core/ports.ts";
 
 /** Reads JSON texts that anybody may have written; what is none of the expected form is null, and said once. */
 export type JsonReader = <S extends v.GenericSchema>(

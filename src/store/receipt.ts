@@ -1,0 +1,23 @@
+import * as v from "valibot";
+import type { Receipt } from "../core/delivery.ts";
+
+/** Some 400 bytes each: what a channel may take of a store is 400 kB. */
+export const receiptsPerChannel = 1_000;
+
+const nullableText = v.nullable(v.string());
+
+/** A receipt as JSON that anybody may have written. */
+export const receiptSchema: v.GenericSchema<unknown, Receipt> = v.object({
+  id: v.string(),
+  alert: v.string(),
+  channel: v.string(),
+  type: v.string(),
+  kind: v.picklist(["firing", "escalated", "repeated", "flapping", "resolved", "test"]),
+  outcome: v.picklist(["pending", "sent", "retrying", "refused", "dead"]),
+  attempts: v.number(),
+  code: nullableText,
+  message: nullableText,
+  digest: nullableText,
+  createdAtMs: v.number(),
+  settledAtMs: v.nullable(v.number()),
+});
