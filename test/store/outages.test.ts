@@ -151,15 +151,15 @@ describe("series through an outage of Redis", () => {
     } finally {
       server.thaw();
     }
-    await store.flush();
-    await isUp();
-    await clock.advance(60_000);
-    tick += 6;
-    await pass(1);
-    await store.flush();
+    // It may take the connection that stood still, or a new one, and then waits for its turn.
+    await eventually("all is sent", async () => {
+      await clock.advance(tickStepMs);
+      await store.flush();
+      return store.counters().dirtyBlocks === 0;
+    });
     const reader = seriesStore(backend, clock, { node: "prod/reader" });
     const ticks = Array.from({ length: 2_010 }, (_, at) => at);
-    assert.deepEqual(await faultsOfTicks(reader, node, ticks), []);
+    assert.deepEqual((await faultsOfTicks(reader, node, ticks)).slice(0, 5), []);
   }).timeout(60_000);
 
   it("that is full and evicts nothing keep what is new until there is room, and say so once", async () => {
