@@ -339,8 +339,7 @@ describe("the backlog on disk", () => {
       await isDown(backend);
       await writeFile(path.join(full, "filler"), Buffer.alloc(60_000));
       await pass(store, 600);
-      const isSaid = (): boolean => kept.of("warn").some((event) => event.startsWith("backlog"));
-      await eventually("it is said", isSaid);
+      await eventually("it is said", () => kept.of("warn").length === 2);
       assert.match(kept.text(), /no space left|ENOSPC/);
       await pass(store, 60);
       await rm(path.join(full, "filler"));
@@ -351,7 +350,12 @@ describe("the backlog on disk", () => {
       const next = open({ at: full });
       await next.store.restore();
       assert.deepEqual(await faults(next.store), []);
-      assert.equal(kept.of("warn").filter((event) => event.startsWith("backlog")).length, 1);
+      assert.deepEqual([...new Set(kept.of("warn"))].toSorted(), [
+        "backlog not kept on disk; it stays in memory",
+        "redis unavailable",
+        // By the next agent, which cannot know how it came about.
+        "stored file damaged; the rest of it counts",
+      ]);
     } finally {
       execFileSync("umount", ["--lazy", full]);
     }

@@ -75,6 +75,7 @@ export class LogFile {
   #goodEnd = 0;
   #size = 0;
   #damagedBytes = 0;
+  #tornBytes = 0;
 
   private constructor(
     path: string,
@@ -121,6 +122,11 @@ export class LogFile {
     return this.#damagedBytes + this.#size - this.#goodEnd;
   }
 
+  /** Of these, what is the beginning of a record of ours for which there was no space. */
+  get tornBytes(): number {
+    return this.#tornBytes;
+  }
+
   /** Takes in what another process has written. False: the file is no longer there. */
   async catchUp(): Promise<boolean> {
     return (await this.#catchUp(null)) !== "gone";
@@ -130,8 +136,10 @@ export class LogFile {
   async append(changes: readonly Change[]): Promise<boolean> {
     const record = encodeRecord(changes);
     const { bytesWritten } = await this.#handle.write(record);
-    if (bytesWritten < record.length)
+    if (bytesWritten < record.length) {
+      this.#tornBytes += bytesWritten;
       throw new AgentError("STORE_UNAVAILABLE", "only a part could be written: no space left");
+    }
     return (await this.#catchUp(record)) === "applied";
   }
 

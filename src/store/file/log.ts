@@ -63,6 +63,8 @@ export class RecordLog {
   #damagedBytes = 0;
   /** What of that is in the generation that was opened last. */
   #looked = { generation: 0, damagedBytes: 0 };
+  /** What this process itself could write only the beginning of; that was said when it happened. */
+  #tornBytes = 0;
   #said = false;
   #unsynced = false;
   /** The size from which on replacing is tried again after it failed. */
@@ -220,6 +222,7 @@ export class RecordLog {
   async #letGo(): Promise<void> {
     const file = this.#file;
     this.#file = null;
+    this.#tornBytes += file?.tornBytes ?? 0;
     await file?.close();
   }
 
@@ -246,7 +249,9 @@ export class RecordLog {
   }
 
   /** Counts what cannot be read of a file, and says so once. */
-  #look({ form, path, generation, damagedBytes }: LogFile): void {
+  #look({ form, path, generation, damagedBytes: allBytes }: LogFile): void {
+    if (this.#looked.generation !== generation) this.#tornBytes = 0;
+    const damagedBytes = Math.max(0, allBytes - this.#tornBytes);
     const counted = this.#looked.generation === generation ? this.#looked.damagedBytes : 0;
     this.#damagedBytes += Math.max(0, damagedBytes - counted);
     this.#looked = { generation, damagedBytes };
