@@ -86,7 +86,8 @@ class Changes {
     this.#written.set(key, changes);
   }
 
-  next(): ReadonlyMap<string, Uint8Array | null> {
+  /** `all`: also the open block that was written a moment ago. */
+  next(all: boolean): ReadonlyMap<string, Uint8Array | null> {
     const { head, backend } = this.#deps;
     const waiting = new Map(
       head
@@ -96,7 +97,7 @@ class Changes {
     );
     const gone = [...this.#written.keys()].filter((key) => !waiting.has(key));
     const isAway = backend.status().status !== "ok";
-    const fresh = isAway ? [...waiting].filter(([key, held]) => this.#isDue(key, held)) : [];
+    const fresh = isAway ? [...waiting].filter(([key, held]) => this.#isDue(key, held, all)) : [];
     return new Map<string, Uint8Array | null>([
       ...gone.map((key) => [key, null] as const),
       ...fresh.map(([key, held]) => [key, toBytes(frozenOf(held))] as const),
@@ -115,10 +116,10 @@ class Changes {
     return new Map(this.#deps.head.all().map((held) => [keyOf(held), held.changes]));
   }
 
-  #isDue(key: string, held: Held): boolean {
+  #isDue(key: string, held: Held, all: boolean): boolean {
     if (this.#written.get(key) === held.changes) return false;
     const { clock } = this.#deps;
-    if (held.startMs + held.lengthMs <= clock.now()) return true;
+    if (all || held.startMs + held.lengthMs <= clock.now()) return true;
     if (clock.monotonic() - this.#openSinceMs < openEveryMs) return false;
     this.#openSinceMs = clock.monotonic();
     return true;
@@ -162,8 +163,8 @@ export function createBacklog(deps: BacklogDeps): Backlog {
   const changes = new Changes(deps);
   const report = createReport(deps);
   const load = createLoad(deps, { file, changes, report });
-  const bring = async (): Promise<void> => {
-    const next = changes.next();
+  const bring = async (all: boolean): Promise<void> => {
+    const next = changes.next(all);
     if (next.size === 0) return;
     const seen = changes.seen();
     try {
@@ -182,15 +183,14 @@ export function createBacklog(deps: BacklogDeps): Backlog {
     queued = true;
     work = work.then(() => {
       queued = false;
-      return bring();
+      return bring(false);
     });
   };
   return {
     load: () => (work = work.then(load)),
     keep,
     close: async () => {
-      keep();
-      await work;
+      await (work = work.then(() => bring(true)));
       await file.close().catch(report);
     },
   };
