@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { stripVTControlCharacters } from "node:util";
 
 /** Cuts a text to a number of UTF-8 bytes without splitting a character; `…` marks a cut. */
 export function truncateBytes(text: string, maxBytes: number): string {
@@ -56,4 +57,11 @@ export function unknownKey(key: string, known: readonly string[]): string {
   return meant === undefined
     ? `unknown key; known here: ${known.join(", ")}`
     : `unknown key; did you mean "${meant}"?`;
+}
+
+/** A text of somebody else as a terminal may get it: one line, without control characters. */
+export function oneLine(text: string): string {
+  return stripVTControlCharacters(text)
+    .replaceAll(/[\p{Cc}\s]+/gu, " ")
+    .trim();
 }
