@@ -51,12 +51,12 @@ export function nearest(misspelt: string, known: readonly string[]): string | un
   return best;
 }
 
-/** What to say about a key nobody knows: the nearest known one, or all of them. */
-export function unknownKey(key: string, known: readonly string[]): string {
+/** What to say about a key, or another thing, nobody knows: the nearest known one, or all of them. */
+export function unknownKey(key: string, known: readonly string[], what = "key"): string {
   const meant = nearest(key, known);
   return meant === undefined
-    ? `unknown key; known here: ${known.join(", ")}`
-    : `unknown key; did you mean "${meant}"?`;
+    ? `unknown ${what}; known here: ${known.join(", ")}`
+    : `unknown ${what}; did you mean "${meant}"?`;
 }
 
 /** A text of somebody else as a terminal may get it: one line, without control characters. */
