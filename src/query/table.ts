@@ -26,7 +26,7 @@ const isNumber = (column: number): boolean => column >= 2 && column <= 5;
 const usualNumber = "000.0M";
 
 function widthOf(texts: readonly string[]): number {
-  return Math.max(0, ...texts.map((text) => text.length));
+  return texts.reduce((width, text) => Math.max(width, text.length), 0);
 }
 
 function barsRoom(columns: number, cells: readonly (readonly string[])[]): number {
@@ -43,8 +43,8 @@ export function createStepChooser(
   let chosen: number | null = null;
   const choose = (keys: readonly SeriesKey[]): number => {
     const numbers = shown.map(() => usualNumber);
-    const cells = labels.flatMap((label) => keys.map((key) => [label, key, ...numbers, ""]));
-    const most = Math.max(fewestBars, barsRoom(columns, [heads, ...cells]));
+    const widest = [" ".repeat(widthOf(labels)), " ".repeat(widthOf(keys)), ...numbers, ""];
+    const most = Math.max(fewestBars, barsRoom(columns, [heads, widest]));
     return stepFor(span, { ...limits, most });
   };
   return (keys) => (chosen ??= choose(keys));

@@ -16,6 +16,7 @@ import { readQuestion, runQuery, type QueryDeps } from "../../src/query/command.
 import { stepFor } from "../../src/query/course.ts";
 import { queryOptions } from "../../src/query/options.ts";
 import type { Question } from "../../src/query/question.ts";
+import { printTable } from "../../src/query/table.ts";
 import { startApi, type TestApi } from "../support/api.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { noonMs } from "../support/view.ts";
@@ -72,7 +73,8 @@ function fails(code: ErrorCode, text: RegExp): (cause: unknown) => boolean {
 /** Both ends of the samples of a test; a standing clock is not the one in an answer's head. */
 const untilNoon = ["--end", "2026-01-05T12:00:00Z"];
 
-describe("targetvpc query", () => {
+describe("targetvpc query", function () {
+  this.timeout(60_000);
   let t: TestApi;
   let at: Circumstances;
   const other = (
@@ -141,6 +143,19 @@ describe("targetvpc query", () => {
         const widths = text.split("\n").map((line) => line.length);
         assert.ok(Math.max(...widths) <= columns, `${span} in ${columns}\n${text}`);
       }
+  });
+
+  it("has room for every series of a large fleet", () => {
+    const values = { last: 1, min: 1, avg: 1, max: 1 };
+    const summaries = Array.from({ length: 150_000 }, (_, number) => ({
+      node: `node-${number}`,
+      key: "cpu",
+      values,
+      course: [],
+    }));
+    const lines = printTable(summaries, new Map(), null).split("\n");
+    assert.equal(lines.length, 150_002);
+    assert.equal(lines[1], "node-0       cpu        1    1    1    1");
   });
 
   it("writes CSV and JSON that begin with the node, values as the agent has them", async () => {
@@ -219,7 +234,8 @@ describe("targetvpc query", () => {
     other("gpu-evil\u001B[31m", [{ cpu: 4 }]);
     assert.deepEqual(await nodesOf("east/gpu-*"), ["gpu-1", "gpu-2"]);
     for (let more = 0; more < 1_200; more++) other(`many-${more}`, [{ cpu: 1 }]);
-    assert.equal((await nodesOf("many-*")).length, 1_200);
+    // The last of them are on the second page of the list.
+    assert.equal((await nodesOf("many-99*")).length, 11);
   });
 
   it("says which name means no node or several, and what may have been meant", async () => {
