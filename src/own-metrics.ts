@@ -69,7 +69,7 @@ function collectMetrics({ collection, ticker, series }: MeasuredParts): readonly
     ),
     metric(
       "store_unreadable_blocks_total",
-      "Stored blocks that were garbled or of an unknown version",
+      "Stored blocks that were garbled or of an unknown version, and days in whose place something else is kept",
       [],
       () => one(series.counters().unreadableBlocks),
     ),

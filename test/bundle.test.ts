@@ -53,6 +53,16 @@ describe("the bundle, without node_modules", function () {
     assert.equal(findings.find(({ name }) => name === "collector.load")?.status, "ok");
   });
 
+  it("asks the agent for series, which is loaded when it is needed", async () => {
+    const agent = await startAgent({ program, config: { storage: { backend: "memory" } } });
+    await eventually("a sample", async () => {
+      const args = [program, "query", "--url", agent.url, "--index", "memory"];
+      const { stdout } = await run(process.execPath, args, { cwd: dir });
+      return /^\S+ +memory +\d/m.test(stdout);
+    });
+    assert.equal(await agent.stop(), 0);
+  });
+
   it("samples by the portable collectors, whose library is loaded when it is needed", async () => {
     const agent = await startAgent({
       program,

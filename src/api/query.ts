@@ -2,17 +2,8 @@ import * as v from "valibot";
 import { parseWith } from "../base/parse.ts";
 import { unknownKey } from "../base/text.ts";
 import type { Fault } from "../core/errors.ts";
+import { splitList } from "../core/series.ts";
 import { invalid } from "./problem.ts";
-
-/** Splits a list at its commas, but not at those inside the braces of a series. */
-export function splitList(text: string): string[] {
-  const parts = [""];
-  // A braced group, in which quotes may hold braces; a comma; or a run of anything else.
-  for (const [token] of text.matchAll(/\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\}?|,|[^,{]+/gs))
-    if (token === ",") parts.push("");
-    else parts.push((parts.pop() ?? "") + token);
-  return parts.map((part) => part.trim());
-}
 
 /**
  * Reads a query string against a schema of texts; names in `lists` may be repeated and hold commas. Throws

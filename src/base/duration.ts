@@ -20,6 +20,13 @@ export function parseDurationMs(input: unknown): number | null {
   return total;
 }
 
+/** A duration of whole milliseconds in the largest unit that divides it, as `parseDurationMs` reads it: `90s`, `1h`. */
+export function durationText(ms: number): string {
+  const fitting = Object.entries(units).findLast(([, unitMs]) => ms >= unitMs && ms % unitMs === 0);
+  const [unit = "ms", unitMs = 1] = fitting ?? [];
+  return `${ms / unitMs}${unit}`;
+}
+
 /**
  * Reads a point in time: Unix seconds, RFC 3339 (without a zone: UTC), `now`, or relative to now (`-1h`).
  * Unix milliseconds, or null when it is none of these.

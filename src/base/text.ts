@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { stripVTControlCharacters } from "node:util";
 
 /** Cuts a text to a number of UTF-8 bytes without splitting a character; `…` marks a cut. */
 export function truncateBytes(text: string, maxBytes: number): string {
@@ -50,10 +51,17 @@ export function nearest(misspelt: string, known: readonly string[]): string | un
   return best;
 }
 
-/** What to say about a key nobody knows: the nearest known one, or all of them. */
-export function unknownKey(key: string, known: readonly string[]): string {
+/** What to say about a key, or another thing, nobody knows: the nearest known one, or all of them. */
+export function unknownKey(key: string, known: readonly string[], what = "key"): string {
   const meant = nearest(key, known);
   return meant === undefined
-    ? `unknown key; known here: ${known.join(", ")}`
-    : `unknown key; did you mean "${meant}"?`;
+    ? `unknown ${what}; known here: ${known.join(", ")}`
+    : `unknown ${what}; did you mean "${meant}"?`;
+}
+
+/** A text of somebody else as a terminal may get it: one line, without control characters. */
+export function oneLine(text: string): string {
+  return stripVTControlCharacters(text)
+    .replaceAll(/[\p{Cc}\s]+/gu, " ")
+    .trim();
 }

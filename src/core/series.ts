@@ -37,6 +37,10 @@ export interface SeriesSelector {
   readonly labels: Labels | "*";
 }
 
+/** What samples of one series become together. */
+export const aggregates = ["avg", "min", "max", "last"] as const;
+export type Aggregate = (typeof aggregates)[number];
+
 export const noLabels: Labels = Object.freeze({});
 
 const indexName = /^[a-z][a-z0-9_]*$/;
@@ -100,4 +104,14 @@ export function selects(selector: SeriesSelector, key: SeriesKey): boolean {
   if (selector.labels === "*")
     return key === selector.index || key.startsWith(`${selector.index}{`);
   return key === seriesKey(selector.index, selector.labels);
+}
+
+/** Splits a list at its commas, but not at those inside the braces of a series. */
+export function splitList(text: string): string[] {
+  const parts = [""];
+  // A braced group, in which quotes may hold braces; a comma; or a run of anything else.
+  for (const [token] of text.matchAll(/\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\}?|,|[^,{]+/gs))
+    if (token === ",") parts.push("");
+    else parts.push((parts.pop() ?? "") + token);
+  return parts.map((part) => part.trim());
 }

@@ -1,13 +1,7 @@
-import { stripVTControlCharacters } from "node:util";
+import { oneLine } from "../base/text.ts";
 import type { Finding, Verdict } from "./contract.ts";
 
 const colours: Readonly<Record<Verdict, number>> = { ok: 32, warning: 33, failed: 31, off: 90 };
-
-function oneLine(text: string): string {
-  return stripVTControlCharacters(text)
-    .replaceAll(/[\p{Cc}\s]+/gu, " ")
-    .trim();
-}
 
 /** Whether all is fine: nothing missing, nothing broken. */
 export function isFine(findings: readonly Finding[]): boolean {

@@ -1,25 +1,9 @@
+import { bars, scaleOf } from "../base/bars.ts";
+import { plainNumber } from "../base/value.ts";
 import type { Words } from "./words.ts";
 
-const scales = ["", "k", "M", "G", "T", "P"];
-const bars = "▁▂▃▄▅▆▇█";
 /** Fits one line of a chat on a phone. */
 const widestSparkline = 30;
-
-function plainNumber(value: number, decimals: number): string {
-  if (value !== 0 && Math.abs(value) < 10 ** -decimals) return String(Number(value.toPrecision(2)));
-  return String(Number(value.toFixed(decimals)));
-}
-
-/** Bytes and bytes a second in powers of 1000, as network and disk makers count them. */
-function scaled(value: number, unit: string): string {
-  let rest = value;
-  let scale = 0;
-  while (Math.abs(rest) >= 999.95 && scale < scales.length - 1) {
-    rest /= 1_000;
-    scale += 1;
-  }
-  return `${plainNumber(rest, 1)} ${scales[scale] ?? ""}${unit}`;
-}
 
 const mebibyte = 1_024 ** 2;
 
@@ -28,13 +12,6 @@ export function formatMemory(bytes: number): string {
   // 1023.95 MiB would be shown as 1024 MiB.
   if (bytes >= 1_023.95 * mebibyte) return `${plainNumber(bytes / (1_024 * mebibyte), 1)} GiB`;
   return `${plainNumber(bytes / mebibyte, 1)} MiB`;
-}
-
-/** A value with its unit and no more digits than it is worth: `97.3 %`, `12.5 MB/s`, `4.25`. */
-export function formatValue(value: number, unit: string): string {
-  if (unit === "B" || unit === "B/s") return scaled(value, unit);
-  const number = plainNumber(value, unit === "%" ? 1 : 2);
-  return unit === "" ? number : `${number} ${unit}`;
 }
 
 /** The two biggest units of a time span: `1 h 5 min`. */
@@ -72,15 +49,6 @@ function inBuckets(values: readonly (number | null)[]): (number | null)[] {
 
 /** The last values as a line of bars, `·` where one is missing; null when fewer than three are known. */
 export function sparkline(values: readonly (number | null)[]): string | null {
-  const known = values.filter((value) => value !== null);
-  if (known.length < 3) return null;
-  const least = Math.min(...known);
-  const range = Math.max(...known) - least;
-  return inBuckets(values)
-    .map((value) => {
-      if (value === null) return "·";
-      const step = range === 0 ? 0 : Math.round(((value - least) / range) * (bars.length - 1));
-      return bars[step] ?? "";
-    })
-    .join("");
+  if (values.filter((value) => value !== null).length < 3) return null;
+  return bars(inBuckets(values), scaleOf(values));
 }

@@ -1,8 +1,9 @@
 import { truncateBytes } from "../base/text.ts";
+import { formatValue } from "../base/value.ts";
 import type { AlertSubject, Incident } from "../core/alert.ts";
 import type { AlertMessage, Language, ProcessUse } from "../core/delivery.ts";
 import { breaches } from "../core/rule.ts";
-import { formatDuration, formatMemory, formatTime, formatValue, sparkline } from "./format.ts";
+import { formatDuration, formatMemory, formatTime, sparkline } from "./format.ts";
 import { wordsOf, type RowName, type Words } from "./words.ts";
 
 /** How a message looks: a level, or that all is well again. */

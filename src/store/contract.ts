@@ -25,6 +25,14 @@ export interface BlockWrite {
 /** What is kept of a node and day, each a map of names to bytes: blocks, columns of the closed day, the tier. */
 export type DayPart = "blocks" | "columns" | "tier";
 
+/** A part of a day of a node. */
+export interface DayPlace {
+  /** `cluster/name`. */
+  readonly node: string;
+  readonly day: number;
+  readonly part: DayPart;
+}
+
 /** Values wanted of one part of a day. */
 export interface DayFields {
   readonly part: DayPart;
@@ -68,6 +76,8 @@ export interface Backend {
    * the rows of a day that is swapped meanwhile at least once. What is there and is no such part counts as nothing.
    */
   read(node: string, wanted: readonly DayFields[]): Promise<readonly DayValues[]>;
+  /** Has it said, each time, that something else stands in the place of a part; not there: that cannot be. */
+  onForeign?(listener: (place: DayPlace) => void): void;
   /** The names of a part of a day that have a value; of `blocks`, without the schemas. */
   names(node: string, day: number, part: DayPart): Promise<readonly string[]>;
   /** Writes blocks whole; the last writer wins. The keys expire at the given Unix second. */

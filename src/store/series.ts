@@ -83,6 +83,9 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
   const definitions = createLookup(deps.definitions);
   const head = createHead();
   const unreadable = createUnreadable(log);
+  backend.onForeign?.(({ part, ...day }) =>
+    unreadable.note({ ...day, block: part }, "what is there is of another type; left alone"),
+  );
   const book = createSchemaBook(backend);
   const schemas = createSchemaWriter({ backend, node, book, log, expireAt });
   const read = createReader({ backend, node, clock, head, book, unreadable });

@@ -1,3 +1,4 @@
+import { scaleFor, shareOf } from "../base/bars.ts";
 import { Html, markup } from "./html.ts";
 
 /** Size of the drawing in its own units; the page scales it. */
@@ -25,24 +26,10 @@ export function resample(
   return sums.map((part) => (part.count === 0 ? null : part.sum / part.count));
 }
 
-/** Lowest and highest value of the drawing: percent from 0 to 100, so that rows compare; others by what there is. */
-function bounds(values: readonly number[], unit: string): readonly [low: number, high: number] {
-  if (unit === "%") return [0, 100];
-  return [Math.min(...values), Math.max(...values)];
-}
-
-/** How high a value lies between two bounds, 0 to 1; in the middle when they leave no room for a difference. */
-function shareOf(value: number, low: number, high: number): number {
-  const range = high - low;
-  if (range === 0 || !Number.isFinite(range)) return 0.5;
-  return Math.min(1, Math.max(0, (value - low) / range));
-}
-
 /** A line of the values as inline SVG, broken where values are missing; nothing when there are none. */
 export function sparkline(spark: Spark, unit: string, label: string): Html {
-  const known = spark.filter((value) => value !== null);
-  if (known.length === 0) return new Html("");
-  const [low, high] = bounds(known, unit);
+  const scale = scaleFor(unit, spark);
+  if (scale === null) return new Html("");
   const stepX = width / Math.max(1, spark.length - 1);
   let path = "";
   let pen = "M";
@@ -51,7 +38,7 @@ export function sparkline(spark: Spark, unit: string, label: string): Html {
       pen = "M";
       continue;
     }
-    const share = shareOf(value, low, high);
+    const share = shareOf(value, scale, 0.5);
     const y = (1 + (height - 2) * (1 - share)).toFixed(1);
     const x = (at * stepX).toFixed(1);
     // A lone point gets a short line, or it would not be seen.

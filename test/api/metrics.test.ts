@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { nodeId } from "../../src/core/node.ts";
 import { AgentError } from "../../src/core/errors.ts";
-import { splitList } from "../../src/api/query.ts";
-import { csvCell } from "../../src/api/series/text.ts";
+import { csvCell, csvCells } from "../../src/base/csv.ts";
+import { splitList } from "../../src/core/series.ts";
 import { startApi, type HttpAnswer, type ProblemJson, type TestApi } from "../support/api.ts";
 import { noonMs } from "../support/view.ts";
 
@@ -345,6 +345,12 @@ describe("/api/metrics", () => {
         const content = cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell;
         assert.ok(content === text || content === `'${text}`);
         if (!cell.startsWith('"')) assert.doesNotMatch(cell, /[",\r\n]/);
+      }),
+    );
+    const texts = fc.array(fc.string().map(csvCell), { minLength: 1 });
+    fc.assert(
+      fc.property(texts, (cells) => {
+        assert.deepEqual(csvCells(cells.join(",")).map(csvCell), cells);
       }),
     );
   });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { AlertMessage, Language, ProcessUse } from "../../src/core/delivery.ts";
-import { formatDuration, formatMemory, formatValue, sparkline } from "../../src/notify/format.ts";
+import { formatValue } from "../../src/base/value.ts";
+import { formatDuration, formatMemory, sparkline } from "../../src/notify/format.ts";
 import { fitRows, renderMessage } from "../../src/notify/render.ts";
 import { wordsOf } from "../../src/notify/words.ts";
 import { message, startMs } from "./kit.ts";

@@ -3,14 +3,16 @@ import { durationMs, list, oneOf, strictObject, text } from "../../base/parse.ts
 import { parseTimeMs } from "../../base/duration.ts";
 import { nearest, truncateBytes } from "../../base/text.ts";
 import { errorText, type Fault } from "../../core/errors.ts";
-import { parseSelector, type IndexDefinition, type SeriesSelector } from "../../core/series.ts";
+import {
+  aggregates,
+  parseSelector,
+  type Aggregate,
+  type IndexDefinition,
+  type SeriesSelector,
+} from "../../core/series.ts";
 import { invalid } from "../problem.ts";
 import { readQuery } from "../query.ts";
 import { checked, shortText } from "../route.ts";
-
-export const aggregates = ["avg", "min", "max", "last"] as const;
-/** What a bucket of several samples becomes. */
-export type Aggregate = (typeof aggregates)[number];
 
 /** A checked question for series. */
 export interface SeriesAsk {
@@ -21,6 +23,7 @@ export interface SeriesAsk {
   readonly node: string | null;
   /** Null: raw samples. */
   readonly stepMs: number | null;
+  /** What a bucket of several samples becomes. */
   readonly aggregate: Aggregate;
 }
 

@@ -1,7 +1,6 @@
 import { unreachable } from "../../core/errors.ts";
-import type { SeriesKey } from "../../core/series.ts";
+import type { Aggregate, SeriesKey } from "../../core/series.ts";
 import type { SeriesResult } from "../ports.ts";
-import type { Aggregate } from "./ask.ts";
 
 /** What is known of one series in the bucket being filled. */
 class Bucket {

@@ -1,3 +1,4 @@
+import { csvCell } from "../../base/csv.ts";
 import type { SeriesKey } from "../../core/series.ts";
 import type { SeriesResult } from "../ports.ts";
 
@@ -60,12 +61,6 @@ export async function* jsonParts(
     first = false;
   }
   yield first ? "[]" : "]";
-}
-
-/** A CSV cell (RFC 4180); what a spreadsheet would take for a formula is made a text. */
-export function csvCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 /** One line a row under `timestamp` and the names of the series, in parts; a missing value is an empty cell. */

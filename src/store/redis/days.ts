@@ -1,5 +1,5 @@
 import { AgentError } from "../../core/errors.ts";
-import type { Backend, BlockWrite, DayFields, DayPart, DayValues } from "../contract.ts";
+import type { Backend, BlockWrite, DayFields, DayPart, DayPlace, DayValues } from "../contract.ts";
 import { maxSchemas } from "../schemas.ts";
 import { blockSpan, type BlockName } from "../slots.ts";
 import { bufferOf, createCompact } from "./compact.ts";
@@ -74,11 +74,33 @@ function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "wr
   };
 }
 
+/** Reads of keys that may hold something else: somebody else's, which counts as nothing and is left alone. */
+function createForeign() {
+  const listeners: ((place: DayPlace) => void)[] = [];
+  return {
+    onForeign: (listener: (place: DayPlace) => void): void => void listeners.push(listener),
+    orNothing: async <T>(place: DayPlace, nothing: T, work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (cause) {
+        if (!isOtherType(cause)) throw cause;
+        for (const listener of listeners) listener(place);
+        return nothing;
+      }
+    },
+  };
+}
+type Foreign = ReturnType<typeof createForeign>;
+
 function isOtherType(cause: unknown): boolean {
   return cause instanceof AgentError && cause.message.includes("WRONGTYPE");
 }
 
-function createRead(connection: RedisConnection, keys: Keys): Pick<Backend, "read" | "names"> {
+function createRead(
+  connection: RedisConnection,
+  keys: Keys,
+  { orNothing }: Foreign,
+): Pick<Backend, "read" | "names" | "readSchemas"> {
   const run = async (node: string, wanted: readonly DayFields[]): Promise<readonly DayValues[]> => {
     const asked = wanted.filter(({ names }) => names.length > 0);
     if (asked.length === 0) return wanted.map(() => []);
@@ -88,36 +110,46 @@ function createRead(connection: RedisConnection, keys: Keys): Pick<Backend, "rea
     const found = new Map(asked.map((one, index) => [one, bytesReply(replies[index])]));
     return wanted.map((one) => found.get(one) ?? []);
   };
-  /** A key of another type is somebody else's: it hides nothing of the others. */
-  const runOne = async (node: string, one: DayFields): Promise<DayValues> => {
-    try {
-      const [values = []] = await run(node, [one]);
-      return values;
-    } catch (cause) {
-      if (isOtherType(cause)) return one.names.map(() => null);
-      throw cause;
-    }
+  const runOne = (node: string, one: DayFields): Promise<DayValues> => {
+    const { day, part, names } = one;
+    const nothing = names.map(() => null);
+    return orNothing({ node, day, part }, nothing, async () => (await run(node, [one]))[0] ?? []);
   };
   return {
     read: async (node, wanted) => {
       try {
         return await run(node, wanted);
       } catch (cause) {
+        // One by one: a key of another type hides nothing of the others.
         if (!isOtherType(cause)) throw cause;
         return Promise.all(wanted.map((one) => runOne(node, one)));
       }
     },
-    names: async (node, day, part) => {
-      const [reply] = await connection.run([["hkeys", keys.day(part, node, day)]]);
-      const names = namesReply(reply);
-      return part === "blocks" ? names.filter((name) => blockSpan(day, name) !== null) : names;
-    },
+    names: (node, day, part) =>
+      orNothing({ node, day, part }, [], async () => {
+        const [reply] = await connection.run([["hkeys", keys.day(part, node, day)]]);
+        const names = namesReply(reply);
+        return part === "blocks" ? names.filter((name) => blockSpan(day, name) !== null) : names;
+      }),
+    readSchemas: (node, day) =>
+      orNothing({ node, day, part: "blocks" }, new Map<number, string>(), async () => {
+        const fields = schemaNumbers.map((number) => `s${number}`);
+        const [reply] = await connection.run([["hmget", keys.day("blocks", node, day), ...fields]]);
+        const texts = textsReply(reply);
+        return new Map(
+          schemaNumbers.flatMap((number, index) => {
+            const text = texts[index] ?? null;
+            return text === null ? [] : [[number, text]];
+          }),
+        );
+      }),
   };
 }
 
 type Days = Pick<
   Backend,
   | "read"
+  | "onForeign"
   | "names"
   | "writeBlocks"
   | "writeTier"
@@ -129,9 +161,11 @@ type Days = Pick<
 
 /** Blocks, schemas, columns and tiers: a hash each for a node and day, which expires as a whole. */
 export function createRedisDays(connection: RedisConnection, keys: Keys): Days {
+  const foreign = createForeign();
   return {
     ...createWrite(connection, keys),
-    ...createRead(connection, keys),
+    ...createRead(connection, keys, foreign),
+    onForeign: foreign.onForeign,
     compact: createCompact(connection, keys),
     writeTier: async (node, day, values, expireAt) => {
       const key = keys.day("tier", node, day);
@@ -148,17 +182,6 @@ export function createRedisDays(connection: RedisConnection, keys: Keys): Days {
         parts.map((one): RedisCommand => ["expireat", keys.day(one, node, day), expireAt(day)]),
       );
       if (commands.length > 0) await connection.run(commands);
-    },
-    readSchemas: async (node, day) => {
-      const names = schemaNumbers.map((number) => `s${number}`);
-      const [reply] = await connection.run([["hmget", keys.day("blocks", node, day), ...names]]);
-      const texts = textsReply(reply);
-      return new Map(
-        schemaNumbers.flatMap((number, index) => {
-          const text = texts[index] ?? null;
-          return text === null ? [] : [[number, text]];
-        }),
-      );
     },
     addSchema: async (node, day, { number, json, expireAt }) => {
       const key = keys.day("blocks", node, day);
