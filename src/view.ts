@@ -1,7 +1,8 @@
 import * as v from "valibot";
 import type { ComponentStatus } from "./core/ports.ts";
 import type { NodeIdentity } from "./core/node.ts";
-import { parseSelector, type Row } from "./core/series.ts";
+import { exposedLabels, exposedMetric } from "./core/exposed.ts";
+import type { Row } from "./core/series.ts";
 import type { Family } from "./core/family.ts";
 import type { AdminSync } from "./admin/sync.ts";
 import type { Incidents } from "./alerts/incidents.ts";
@@ -75,17 +76,10 @@ function sourceStates(
 
 /** The stored series once more, for Prometheus: what is not in a node_* family is found here. */
 function indexFamily(row: Row | undefined, node: NodeIdentity): Family {
-  const samples = [...(row?.values ?? [])].flatMap(([key, value]) => {
-    const { index, labels } = parseSelector(key);
-    if (value === null || labels === "*") return [];
-    return [{ labels: { ...labels, index, node: node.name, cluster: node.cluster }, value }];
-  });
-  return {
-    name: "targetvpc_index",
-    help: "The last stored value of every series",
-    type: "gauge",
-    samples,
-  };
+  const samples = [...(row?.values ?? [])].flatMap(([key, value]) =>
+    value === null ? [] : [{ labels: exposedLabels(node, key), value }],
+  );
+  return { ...exposedMetric, samples };
 }
 
 async function configOf(

@@ -5,6 +5,8 @@ import type { Reply } from "./reply.ts";
 
 /** The biggest sensible body, an alert with labels and a message, has a few KiB. */
 export const maxBodyBytes = 64 * 1024;
+/** A query of Grafana's that names a thousand nodes one by one has some 100 KiB. */
+export const maxFormBytes = 256 * 1024;
 
 /** A body that was read, or the answer to one that cannot be. */
 export type BodyResult =
@@ -22,6 +24,12 @@ export function isJson(contentType: string | undefined): boolean {
   );
 }
 
+/** Whether a Content-Type is a form as HTML writes it. */
+function isForm(contentType: string | undefined): boolean {
+  const [type = ""] = (contentType ?? "").toLowerCase().split(";");
+  return type.trim() === "application/x-www-form-urlencoded";
+}
+
 /** What to say about a body, or the lack of one, that is not declared as JSON. */
 export function notJson(): Reply {
   return problem(415, "send Content-Type: application/json (UTF-8, not compressed)", [], {
@@ -33,21 +41,30 @@ function hasBody({ headers }: IncomingMessage): boolean {
   return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
-function tooLarge(): BodyResult {
-  return {
-    ok: false,
-    reply: problem(413, `the body must not be larger than ${maxBodyBytes} bytes`),
-  };
+/** How a body is refused. */
+type Refuse = (status: number, detail: string) => Reply;
+
+/** The bytes of a body within the limit, or the refusal of it. */
+async function bytesWithin(
+  request: IncomingMessage,
+  limit: number,
+  refuse: Refuse,
+): Promise<Buffer | Reply> {
+  const tooLarge = (): Reply => refuse(413, `the body must not be larger than ${limit} bytes`);
+  if (Number(request.headers["content-length"] ?? 0) > limit) return tooLarge();
+  const bytes = await readBytes(request, limit);
+  if (bytes === "too large") return tooLarge();
+  return bytes ?? refuse(400, "the body ended early");
 }
 
 /** The bytes of a body, `too large`, or null when the client went away. */
-function readBytes(request: IncomingMessage): Promise<Buffer | "too large" | null> {
+function readBytes(request: IncomingMessage, limit: number): Promise<Buffer | "too large" | null> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
     const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size <= maxBodyBytes) chunks.push(chunk);
+      if (size <= limit) chunks.push(chunk);
       else {
         request.off("data", onData);
         request.resume();
@@ -89,9 +106,37 @@ export async function readJson(request: IncomingMessage, optional: boolean): Pro
     throw invalid([{ path: "", message: "a JSON body is required" }]);
   }
   if (!declaredWell(request)) return { ok: false, reply: notJson() };
-  if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge();
-  const bytes = await readBytes(request);
-  if (bytes === "too large") return tooLarge();
-  if (bytes === null) return { ok: false, reply: problem(400, "the body ended early") };
-  return { ok: true, value: parseBody(bytes) };
+  const bytes = await bytesWithin(request, maxBodyBytes, problem);
+  return Buffer.isBuffer(bytes)
+    ? { ok: true, value: parseBody(bytes) }
+    : { ok: false, reply: bytes };
+}
+
+/** Whether every percent sign of a form means a character. */
+function isWellFormed(form: string): boolean {
+  try {
+    decodeURIComponent(form);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Reads a form as `URLSearchParams`; a missing body is an empty one. Never throws. */
+export async function readForm(
+  request: IncomingMessage,
+  refuse: Refuse = problem,
+): Promise<BodyResult> {
+  if (!hasBody(request)) return { ok: true, value: new URLSearchParams() };
+  const encoding = request.headers["content-encoding"] ?? "identity";
+  if (!isForm(request.headers["content-type"]) || encoding !== "identity") {
+    const detail = "send Content-Type: application/x-www-form-urlencoded (not compressed)";
+    return { ok: false, reply: refuse(415, detail) };
+  }
+  const bytes = await bytesWithin(request, maxFormBytes, refuse);
+  if (!Buffer.isBuffer(bytes)) return { ok: false, reply: bytes };
+  const form = bytes.toString("latin1");
+  return isWellFormed(form)
+    ? { ok: true, value: new URLSearchParams(form) }
+    : { ok: false, reply: refuse(400, "the form is not well-formed") };
 }

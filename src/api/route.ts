@@ -16,8 +16,10 @@ export interface Call {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
-  /** The parsed JSON; an empty object where a body is optional and there was none. */
+  /** The parsed JSON; an empty object where a body is optional and there was none. Of a form, `URLSearchParams`. */
   readonly body: unknown;
+  /** Whether the client no longer waits for the answer. */
+  gone(): boolean;
   /** The best of some media types for the client's `Accept`; the first when it has no opinion. */
   accepts(types: readonly string[]): string;
   /** The language the client prefers. */
@@ -30,7 +32,10 @@ export interface Route {
   /** `:name` is a parameter. */
   readonly path: string;
   readonly access: Access;
-  readonly body: "none" | "required" | "optional";
+  /** `form`: optional, `application/x-www-form-urlencoded`; the others are JSON. */
+  readonly body: "none" | "required" | "optional" | "form";
+  /** How a body that cannot be read is refused; as a problem when it is not given. */
+  readonly refuse?: (status: number, detail: string) => Reply;
   readonly handle: (call: Call) => Reply | Promise<Reply>;
 }
 

@@ -7,7 +7,7 @@ import type { Redactor } from "../base/secret.ts";
 import type { Language } from "../core/delivery.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { refusal } from "./auth.ts";
-import { readJson } from "./body.ts";
+import { type BodyResult, readForm, readJson } from "./body.ts";
 import { closeGracefully, listen, type Listening } from "./listen.ts";
 import type { AgentView, ApiSettings } from "./ports.ts";
 import { problem, problemOf } from "./problem.ts";
@@ -23,6 +23,7 @@ import { indexesRoutes } from "./routes/indexes.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { nodesRoutes } from "./routes/nodes.ts";
 import { pagesRoutes } from "./routes/pages.ts";
+import { prometheusRoutes } from "./routes/prometheus.ts";
 import { rulesRoutes } from "./routes/rules.ts";
 import { answerBelow, safeHeaders } from "./wire.ts";
 
@@ -78,6 +79,7 @@ function allRoutes(deps: RouteDeps): Route[] {
     rulesRoutes,
     channelsRoutes,
     deliveriesRoutes,
+    prometheusRoutes,
     pagesRoutes,
   ].flatMap((routes) => routes(deps));
 }
@@ -100,6 +102,13 @@ function malformed(ctx: Context): Reply | null {
   return isWellFormed(ctx) ? null : problem(400, "the address is not well-formed");
 }
 
+async function readBody(route: Route, { req }: Context): Promise<BodyResult> {
+  if (route.body === "none") return { ok: true, value: {} };
+  return route.body === "form"
+    ? readForm(req, route.refuse)
+    : readJson(req, route.body === "optional");
+}
+
 async function runRoute(
   route: Route,
   ctx: Context,
@@ -110,16 +119,14 @@ async function runRoute(
   const { access } = route;
   const refused = refusal({ access, headers, remoteAddress: socket.remoteAddress ?? "" }, settings);
   if (refused !== null) return refused;
-  const body =
-    route.body === "none"
-      ? ({ ok: true, value: {} } as const)
-      : await readJson(ctx.req, route.body === "optional");
+  const body = await readBody(route, ctx);
   if (!body.ok) return body.reply;
   return route.handle({
     params,
     query: new URLSearchParams(ctx.querystring),
     headers,
     body: body.value,
+    gone: () => socket.destroyed,
     accepts: (types) => ctx.accepts([...types]) || (types[0] ?? ""),
     language: () =>
       (ctx.acceptsLanguages(["en", "zh-CN", "zh"]) || "en") === "en" ? "en" : "zh-CN",

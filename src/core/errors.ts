@@ -17,6 +17,8 @@ export interface Fault {
  * - `BLOCK_INVALID`: a stored block is garbled, truncated or of an unknown version.
  * - `STORE_UNAVAILABLE`: the store did not answer, or refused.
  * - `HTTP_FAILED`: a request got no usable answer.
+ * - `LIMIT_EXCEEDED`: a question would cost more than the agent gives for one.
+ * - `DEADLINE_EXCEEDED`: an answer was not ready in the time there was for it.
  */
 export type ErrorCode =
   | "CONFIG_INVALID"
@@ -26,7 +28,9 @@ export type ErrorCode =
   | "PROC_UNREADABLE"
   | "BLOCK_INVALID"
   | "STORE_UNAVAILABLE"
-  | "HTTP_FAILED";
+  | "HTTP_FAILED"
+  | "LIMIT_EXCEEDED"
+  | "DEADLINE_EXCEEDED";
 
 /** The agent's one error class: a closed code, what went wrong, every fault, and the cause. */
 export class AgentError extends Error {

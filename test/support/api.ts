@@ -16,6 +16,8 @@ export interface TestApiOptions {
   readonly protect?: ApiSettings["protect"];
   readonly clock?: Clock;
   readonly timeouts?: ServerTimeouts;
+  /** An empty one without it. */
+  readonly view?: MemoryView;
 }
 
 export interface HttpAnswer {
@@ -58,7 +60,7 @@ export interface TestApi {
 }
 
 export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
-  const view = new MemoryView();
+  const view = options.view ?? new MemoryView();
   const clock = options.clock ?? new ManualClock();
   const redactor = createRedactor();
   const log: string[] = [];

@@ -1,0 +1,71 @@
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import { eventually } from "./clock.ts";
+import { freePort } from "./redis.ts";
+
+const run = promisify(execFile);
+
+/** A real Prometheus that has some samples and collects none. */
+export interface TestPrometheus {
+  /** Until version 3 windows and the lookback had their beginning in them. */
+  readonly closedWindows: boolean;
+  ask(path: string, params: URLSearchParams): Promise<{ status: number; json: unknown }>;
+  stop(): Promise<void>;
+}
+
+async function started(program: string, dir: string, port: number): Promise<ChildProcess> {
+  const { stdout, stderr } = await run(program, ["--version"]);
+  const closed = / version 2\./.test(stdout + stderr);
+  await writeFile(path.join(dir, "prometheus.yml"), "scrape_configs: []\n");
+  return spawn(
+    program,
+    [
+      `--config.file=${dir}/prometheus.yml`,
+      `--storage.tsdb.path=${dir}/data`,
+      "--storage.tsdb.retention.time=10y",
+      `--web.listen-address=127.0.0.1:${port}`,
+      // A millisecond less leaves out what is five minutes old.
+      ...(closed ? ["--query.lookback-delta=299999ms"] : []),
+    ],
+    { stdio: "ignore" },
+  );
+}
+
+/** Starts a Prometheus over samples in OpenMetrics; `program` is its path, promtool has to be beside it. */
+export async function startPrometheus(
+  program: string,
+  openMetrics: string,
+): Promise<TestPrometheus> {
+  const dir = await mkdtemp(path.join(tmpdir(), "targetvpc-prometheus-"));
+  const file = path.join(dir, "samples.txt");
+  await writeFile(file, openMetrics);
+  const promtool = path.join(path.dirname(program), "promtool");
+  await run(promtool, ["tsdb", "create-blocks-from", "openmetrics", file, `${dir}/data`]);
+  const port = await freePort();
+  const child = await started(program, dir, port);
+  const url = `http://127.0.0.1:${port}`;
+  await eventually("prometheus is ready", () =>
+    fetch(`${url}/-/ready`).then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+  const { stdout, stderr } = await run(program, ["--version"]);
+  return {
+    closedWindows: / version 2\./.test(stdout + stderr),
+    ask: async (asked, params) => {
+      const reply = await fetch(`${url}${asked}`, { method: "POST", body: params });
+      return { status: reply.status, json: await reply.json() };
+    },
+    stop: async () => {
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await exited;
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
