@@ -98,16 +98,18 @@ function readSlots(reader: VarintReader, shape: BlockShape): number[] {
   return slots;
 }
 
-function readColumn(reader: VarintReader, rows: number): (number | null)[] {
-  return Array.from(readDeltas(reader, rows), (value) => (Number.isNaN(value) ? null : value));
+/** Some columns of a block as numbers, NaN where one is missing. */
+export interface BlockNumbers {
+  readonly slots: readonly number[];
+  readonly columns: readonly Float64Array[];
 }
 
-/** Like `decodeBlock`, but only the wanted columns, in the order wanted; the others are passed over. */
-export function decodeColumns(
+/** Only the wanted columns, in the order wanted; the others are passed over. Throws BLOCK_INVALID. */
+export function decodeNumbers(
   blob: Uint8Array,
   shape: BlockShape,
   wanted: readonly number[],
-): BlockContent {
+): BlockNumbers {
   const { version } = blockHeader(blob);
   if (version !== blockVersion)
     throw new AgentError("BLOCK_INVALID", `version ${version}, expected ${blockVersion}`);
@@ -117,13 +119,28 @@ export function decodeColumns(
     throw new AgentError("BLOCK_INVALID", `${count} columns, its schema has ${shape.columns}`);
   const slots = readSlots(reader, shape);
   const asked = new Set(wanted);
-  const found = new Map<number, (number | null)[]>();
+  const found = new Map<number, Float64Array>();
   for (let column = 0; column < count; column++) {
-    if (asked.has(column)) found.set(column, readColumn(reader, slots.length));
+    if (asked.has(column)) found.set(column, readDeltas(reader, slots.length));
     else reader.skip(slots.length);
   }
   if (!reader.atEnd) throw new AgentError("BLOCK_INVALID", "has numbers after its last column");
-  return { slots, columns: wanted.map((column) => found.get(column) ?? slots.map(() => null)) };
+  const missing = new Float64Array(slots.length).fill(Number.NaN);
+  return { slots, columns: wanted.map((column) => found.get(column) ?? missing) };
+}
+
+function withNulls(values: Float64Array): (number | null)[] {
+  return Array.from(values, (value) => (Number.isNaN(value) ? null : value));
+}
+
+/** Like `decodeBlock`, but only the wanted columns, in the order wanted. */
+export function decodeColumns(
+  blob: Uint8Array,
+  shape: BlockShape,
+  wanted: readonly number[],
+): BlockContent {
+  const { slots, columns } = decodeNumbers(blob, shape, wanted);
+  return { slots, columns: columns.map(withNulls) };
 }
 
 /** Decodes a whole block. Throws BLOCK_INVALID on anything `encodeBlock` would not have written for this shape. */

@@ -32,22 +32,29 @@ export function addSample({ counts, sums, mins, maxs }: Points, at: number, valu
   counts[at] = count + 1;
 }
 
-/** A stretch of other points; what it holds is multiplied by `scale`. */
-export interface PointOf {
+/** Stretches of other points that follow each other; what they hold is multiplied by `scale`. */
+export interface PointsOf {
   readonly from: Points;
-  readonly index: number;
+  readonly begin: number;
   readonly scale: number;
 }
 
-/** Adds a stretch of other points to the stretch `at`. */
-export function addPoint(into: Points, at: number, { from, index, scale }: PointOf): void {
-  const added = numberAt(from.counts, index);
-  if (added === 0) return;
-  const count = numberAt(into.counts, at);
-  const min = numberAt(from.mins, index) * scale;
-  const max = numberAt(from.maxs, index) * scale;
-  if (count === 0 || min < numberAt(into.mins, at)) into.mins[at] = min;
-  if (count === 0 || max > numberAt(into.maxs, at)) into.maxs[at] = max;
-  into.sums[at] = numberAt(into.sums, at) + numberAt(from.sums, index) * scale;
-  into.counts[at] = count + added;
+/** Adds stretches of other points, each to the stretch that `places` names. */
+export function addPoints(
+  { counts, sums, mins, maxs }: Points,
+  places: Uint32Array,
+  { from, begin, scale }: PointsOf,
+): void {
+  for (let index = 0; index < places.length; index++) {
+    const added = numberAt(from.counts, begin + index);
+    if (added === 0) continue;
+    const at = numberAt(places, index);
+    const count = numberAt(counts, at);
+    const min = numberAt(from.mins, begin + index) * scale;
+    const max = numberAt(from.maxs, begin + index) * scale;
+    if (count === 0 || min < numberAt(mins, at)) mins[at] = min;
+    if (count === 0 || max > numberAt(maxs, at)) maxs[at] = max;
+    sums[at] = numberAt(sums, at) + numberAt(from.sums, begin + index) * scale;
+    counts[at] = count + added;
+  }
 }

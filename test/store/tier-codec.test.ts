@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { brotliCompressSync, constants } from "node:zlib";
 import fc from "fast-check";
-import { addPoint, addSample, createPoints, type Points } from "../../src/store/points.ts";
+import { addPoints, addSample, createPoints, type Points } from "../../src/store/points.ts";
 import {
   decodeCoverage,
   decodeTier,
@@ -69,7 +69,7 @@ describe("tier of a day", () => {
       fc.property(fc.array(fc.integer({ min: -9_999, max: 9_999 })), fc.nat(20), (all, cut) => {
         const into = createPoints(1);
         for (const part of [all.slice(0, cut), all.slice(cut)])
-          addPoint(into, 0, { from: pointsOf([[7, part]]), index: 7, scale: 10 });
+          addPoints(into, Uint32Array.of(0), { from: pointsOf([[7, part]]), begin: 7, scale: 10 });
         assert.equal(into.counts[0], all.length);
         if (all.length === 0) return;
         assert.equal(
