@@ -12,7 +12,7 @@ import type { Unreadable } from "./unreadable.ts";
 /** No retention is longer than 90 days; a question for more must not become a thousand commands. */
 const longestMs = 91 * dayMs;
 
-interface ReadDeps {
+export interface ReadDeps {
   readonly backend: Backend;
   readonly node: string;
   readonly clock: Clock;

@@ -11,7 +11,7 @@ import { type CompactDeps, createCompactor } from "./compact.ts";
 import { createFlusher } from "./flush.ts";
 import { createHead, type Head, type Held, isDirty } from "./head.ts";
 import { createKeeper, type Keeper } from "./keeper.ts";
-import { createDaysReader, createReader } from "./read.ts";
+import { createDaysReader, createReader, type ReadDeps } from "./read.ts";
 import { seriesData } from "./readings.ts";
 import { createSeriesKeys } from "./series-keys.ts";
 import { createSchemaBook } from "./schema-book.ts";
@@ -96,6 +96,15 @@ function createCare(deps: CareDeps): Keeper {
   return createKeeper({ ...deps, tier, compactor: createCompactor({ ...deps, tier }) });
 }
 
+/** How this node and others are read. */
+function createReading(deps: ReadDeps) {
+  const days = createDaysReader(deps);
+  const tier = createTierReader(deps);
+  const read = createReader(days);
+  const readBuckets = createBucketReader({ ...deps, read, days, tier });
+  return { days, tier, read, readBuckets, seriesKeys: createSeriesKeys(deps) };
+}
+
 /** The series of this node, in memory and at a backend, and those of others. */
 export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
   const { backend, node, clock, log, retentionDays } = deps;
@@ -105,27 +114,15 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
   const unreadable = createUnreadable(log);
   const book = createSchemaBook(backend);
   const schemas = createSchemaWriter({ backend, node, book, log, expireAt });
+  const shared = { backend, node, clock, log, head, book, unreadable, retentionDays, expireAt };
+  const { days, tier, ...reading } = createReading(shared);
+  const keeper = createCare({ ...deps, ...shared, days, tier });
   const backlog =
     deps.backlog === null ? null : createBacklog({ ...deps.backlog, backend, head, clock, log });
-  const days = createDaysReader({ backend, node, clock, head, book, unreadable });
-  const read = createReader(days);
-  const tier = createTierReader({ backend, unreadable });
-  const keeper = createCare({ ...deps, head, book, unreadable, days, tier, expireAt });
-  const flusher = createFlusher({
-    backlog,
-    backend,
-    node,
-    clock,
-    log,
-    head,
-    book,
-    schemas,
-    unreadable,
-    retentionDays,
-    expireAt,
-  });
+  const flusher = createFlusher({ ...shared, backlog, schemas });
   let newest: Row | undefined;
   return {
+    ...reading,
     append: (row) => {
       head.put(row, deps.stepMs(), (key) => columnOf(key, definitions()));
       newest = row;
@@ -136,9 +133,6 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
       await flusher.flush();
       await backlog?.close();
     },
-    read,
-    readBuckets: createBucketReader({ node, clock, read, days, tier }),
-    seriesKeys: createSeriesKeys({ backend, node, head, book }),
     recent: (key, count) => recentValues(head, key, count),
     latest: () => newest,
     keep: (signal) => keeper.keep(signal),
