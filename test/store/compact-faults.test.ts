@@ -88,23 +88,21 @@ describe("closed days under faults", () => {
   const mortal = (backend: Backend, calls: number, heard: boolean): Backend => {
     let left = calls;
     const dead = (): AgentError => new AgentError("STORE_UNAVAILABLE", "died");
-    const dying =
-      <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
-      async (...args: A): Promise<R> => {
-        left--;
-        if (left < 0 && (!heard || left < -1)) throw dead();
-        const reply = await call(...args);
-        if (left < 0) throw dead();
-        return reply;
-      };
+    const dying = async <R>(call: () => Promise<R>): Promise<R> => {
+      left--;
+      if (left < 0 && (!heard || left < -1)) throw dead();
+      const reply = await call();
+      if (left < 0) throw dead();
+      return reply;
+    };
     return {
       ...backend,
-      read: dying(backend.read),
-      names: dying(backend.names),
-      readSchemas: dying(backend.readSchemas),
-      compact: dying(backend.compact),
-      writeTier: dying(backend.writeTier),
-      expireDays: dying(backend.expireDays),
+      read: (...given) => dying(() => backend.read(...given)),
+      names: (...given) => dying(() => backend.names(...given)),
+      readSchemas: (...given) => dying(() => backend.readSchemas(...given)),
+      compact: (...given) => dying(() => backend.compact(...given)),
+      writeTier: (...given) => dying(() => backend.writeTier(...given)),
+      expireDays: (...given) => dying(() => backend.expireDays(...given)),
     };
   };
 
