@@ -10,7 +10,7 @@ import { Published } from "./documents.ts";
 import { partsStatus, switchedOff } from "./health.ts";
 import { createParts, type AppDeps, type Parts } from "./parts.ts";
 import type { Settings } from "./settings.ts";
-import { settled, startHeartbeat } from "./storage.ts";
+import { settled, startHeartbeat, startKeeping } from "./storage.ts";
 import { version } from "./version.ts";
 import { createView } from "./view.ts";
 
@@ -76,7 +76,7 @@ export class App {
     ticker.beginJudging();
     if (admin !== null) this.#running.push(admin.start());
     if (kubernetes !== null) this.#running.push(kubernetes.start());
-    this.#running.push(this.#heartbeat());
+    this.#running.push(this.#heartbeat(), startKeeping(storage.series, { clock, log }));
   }
 
   /**

@@ -29,6 +29,7 @@ export function effectiveConfig({
     metrics: {
       collection_interval: runtime.intervalMs / secondMs,
       retention_days: runtime.retentionDays,
+      tier_retention_days: runtime.tierRetentionDays,
       collectors: runtime.collectors,
     },
     alerts: {

@@ -73,6 +73,18 @@ function collectMetrics({ collection, ticker, series }: MeasuredParts): readonly
       [],
       () => one(series.counters().unreadableBlocks),
     ),
+    metric(
+      "store_compactions_total",
+      "Closed days whose blocks were swapped for columns, and those that had to stay in blocks",
+      ["outcome"],
+      () => {
+        const { compactedDays, failedCompactions } = series.counters();
+        return [
+          { labels: { outcome: "compacted" }, value: compactedDays },
+          { labels: { outcome: "failed" }, value: failedCompactions },
+        ];
+      },
+    ),
   ];
 }
 

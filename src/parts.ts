@@ -81,6 +81,7 @@ function store(base: Foundation): Storage {
     definitions: () => collecting.collection.definitions(),
     intervalMs: () => inForce.runtime.intervalMs,
     retentionDays: () => inForce.runtime.retentionDays,
+    tierRetentionDays: () => inForce.runtime.tierRetentionDays,
   });
 }
 

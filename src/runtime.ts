@@ -7,6 +7,7 @@ import type { Policy } from "./rules/book.ts";
 export interface Runtime extends DecideSettings {
   readonly intervalMs: number;
   readonly retentionDays: number;
+  readonly tierRetentionDays: number;
   readonly language: Language;
   readonly collectors: Readonly<Record<string, boolean>>;
 }
@@ -22,6 +23,7 @@ export function runtimeOf(
   return {
     intervalMs: policy.metrics.collectionIntervalMs ?? metrics.collection_interval * secondMs,
     retentionDays: policy.metrics.retentionDays ?? metrics.retention_days,
+    tierRetentionDays: policy.metrics.tierRetentionDays ?? metrics.tier_retention_days,
     collectors: { ...metrics.collectors, ...policy.metrics.collectors },
     cooldownMs: policy.alerts.cooldownMs ?? alerts.cooldown_minutes * minuteMs,
     repeat: policy.alerts.repeat ?? alerts.repeat,

@@ -1,3 +1,4 @@
+import { AgentError } from "./core/errors.ts";
 import type { NodeInfo } from "./core/node.ts";
 import type { Clock, Log, Running } from "./core/ports.ts";
 import type { IndexDefinition } from "./core/series.ts";
@@ -32,6 +33,7 @@ export interface StorageDeps {
   readonly definitions: () => readonly IndexDefinition[];
   readonly intervalMs: () => number;
   readonly retentionDays: () => number;
+  readonly tierRetentionDays: () => number;
 }
 
 /** A file of this node's: agents of several nodes may share a directory. */
@@ -71,6 +73,7 @@ export function createStorage(deps: StorageDeps): Storage {
       log,
       definitions: deps.definitions,
       retentionDays,
+      tierRetentionDays: deps.tierRetentionDays,
       stepMs: deps.intervalMs,
       backlog: isRemote(backend)
         ? { dir: deps.stateDir, name: `backlog-${encodeURIComponent(node)}`, maxBytes }
@@ -97,6 +100,25 @@ export async function settled(
   const endMs = clock.monotonic() + patienceMs;
   while (backend.status().status === "starting" && clock.monotonic() < endMs)
     await clock.sleep(lookEveryMs);
+}
+
+const keepRetryMs = 60_000;
+
+/** Takes care of what is closed, as the store asks for it; again after a minute while the store is away. */
+export function startKeeping(
+  series: Pick<SeriesStore, "keep">,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Running {
+  return loop(
+    clock,
+    (signal) => series.keep(signal),
+    (cause) => {
+      // That the store is away, it says itself.
+      if (!(cause instanceof AgentError && cause.code === "STORE_UNAVAILABLE"))
+        log.error("closed blocks not taken care of", { cause });
+      return keepRetryMs;
+    },
+  );
 }
 
 /** With ten seconds between samples, a twelfth of a command a tick. */

@@ -110,6 +110,7 @@ export function createView(parts: ViewParts): AgentView {
     components: parts.components,
     collectionIntervalMs: () => inForce.runtime.intervalMs,
     retentionDays: () => inForce.runtime.retentionDays,
+    tierRetentionDays: () => inForce.runtime.tierRetentionDays,
     indexes: () => collection.definitions(),
     latest: () => storage.series.latest(),
     readSeries: (query) => storage.series.read(query),

@@ -46,18 +46,17 @@ export interface SeriesResult {
   readonly columns: ReadonlyMap<SeriesKey, readonly (number | null)[]>;
 }
 
-/** What each series had in each bucket; a minimum or maximum is null where the count is 0. */
+/** What one series had in each bucket; a minimum or maximum is null where the count is 0. */
+export interface BucketValues {
+  readonly counts: readonly number[];
+  readonly sums: readonly number[];
+  readonly mins: readonly (number | null)[];
+  readonly maxs: readonly (number | null)[];
+}
+
 export interface BucketResult {
   readonly timesMs: readonly number[];
-  readonly columns: ReadonlyMap<
-    SeriesKey,
-    {
-      readonly counts: readonly number[];
-      readonly sums: readonly number[];
-      readonly mins: readonly (number | null)[];
-      readonly maxs: readonly (number | null)[];
-    }
-  >;
+  readonly columns: ReadonlyMap<SeriesKey, BucketValues>;
 }
 
 /** All the API may ask of the agent; `app.ts` provides it. */
@@ -69,6 +68,7 @@ export interface AgentView {
   components(): Readonly<Record<string, ComponentStatus>>;
   collectionIntervalMs(): number;
   retentionDays(): number;
+  tierRetentionDays(): number;
   /** Every index that can be asked for. */
   indexes(): readonly IndexDefinition[];
   latest(): Row | undefined;

@@ -77,6 +77,7 @@ function typed(found: Map<string, unknown>): Partial<RuntimeValues> {
 interface RuntimeValues {
   "metrics.collection_interval": number;
   "metrics.retention_days": number;
+  "metrics.tier_retention_days": number;
   "metrics.collectors": Readonly<Record<string, boolean>>;
   "alerts.cooldown_minutes": number;
   "alerts.repeat": NonNullable<PolicyDocument["alerts"]["repeat"]>;
@@ -127,6 +128,7 @@ function settingsOf(found: Partial<RuntimeValues>): Pick<PolicyDocument, "metric
     metrics: {
       ...given("collectionIntervalMs", scaled(found["metrics.collection_interval"], 1_000)),
       ...given("retentionDays", found["metrics.retention_days"]),
+      ...given("tierRetentionDays", found["metrics.tier_retention_days"]),
       ...given("collectors", found["metrics.collectors"]),
     },
     alerts: {

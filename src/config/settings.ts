@@ -66,6 +66,22 @@ const admin = {
   ),
 };
 
+const metrics = {
+  collection_interval: setting(
+    "METRICS_COLLECTION_INTERVAL",
+    f.integer(1, 300),
+    10,
+    "Seconds between samples",
+  ),
+  retention_days: setting("METRICS_RETENTION_DAYS", f.integer(1, 90), 7, "Days samples are kept"),
+  tier_retention_days: setting(
+    "METRICS_TIER_RETENTION_DAYS",
+    f.integer(1, 400),
+    30,
+    "Days the average, minimum and maximum of each five minutes are kept",
+  ),
+};
+
 const alerts = {
   cooldown_minutes: setting(
     "ALERTS_COOLDOWN_MINUTES",
@@ -192,18 +208,7 @@ export function settingsTable(known: KnownNames) {
     storage: storage(known),
     admin,
     metrics: {
-      collection_interval: setting(
-        "METRICS_COLLECTION_INTERVAL",
-        f.integer(1, 300),
-        10,
-        "Seconds between samples",
-      ),
-      retention_days: setting(
-        "METRICS_RETENTION_DAYS",
-        f.integer(1, 90),
-        7,
-        "Days samples are kept",
-      ),
+      ...metrics,
       collectors: setting(
         null,
         f.switches(known.collectors),

@@ -15,6 +15,7 @@ export interface PolicyDocument {
   readonly metrics: {
     readonly collectionIntervalMs?: number;
     readonly retentionDays?: number;
+    readonly tierRetentionDays?: number;
     readonly collectors?: Readonly<Record<string, boolean>>;
   };
   readonly alerts: {

@@ -1,5 +1,5 @@
 import type { SeriesKey } from "../core/series.ts";
-import type { BucketColumn, BucketData, BucketQuery, SeriesData, SeriesQuery } from "./contract.ts";
+import type { BucketColumn, BucketData, SeriesData } from "./contract.ts";
 
 /** A bucket column under way. */
 interface OpenColumn {
@@ -49,15 +49,4 @@ export function bucketsOf({ timesMs, columns }: SeriesData, stepMs: number): Buc
     [...columns].map(([key, values]) => [key, bucketColumn(values, places, begins.length)]),
   );
   return { timesMs: begins, columns: found };
-}
-
-/** Answers a question for buckets from the samples themselves. */
-export function createBucketReader(
-  read: (query: SeriesQuery) => Promise<SeriesData>,
-): (query: BucketQuery) => Promise<BucketData> {
-  return async ({ stepMs, fromMs, toMs, ...query }) => {
-    const firstMs = Math.floor(fromMs / stepMs) * stepMs;
-    const endMs = (Math.floor(toMs / stepMs) + 1) * stepMs;
-    return bucketsOf(await read({ ...query, fromMs: firstMs, toMs: endMs - 1 }), stepMs);
-  };
 }

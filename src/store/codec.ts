@@ -1,5 +1,6 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { AgentError, errorText } from "../core/errors.ts";
+import { readDeltas, widest, writeDeltas } from "./deltas.ts";
 import { maxVarintBytes, VarintReader, VarintWriter } from "./varint.ts";
 
 /** The first byte of every block this agent writes. */
@@ -7,12 +8,6 @@ export const blockVersion = 1;
 
 /** Bytes before the compressed part: version, schema number. */
 const headerBytes = 2;
-
-/** Scaled integers up to here are exact in a double, both ways. */
-const widest = 2 ** 53;
-
-/** Differences below this keep an exact zigzag number plus one in a double. */
-const plainDelta = 2 ** 51;
 
 /** Ten minutes of some series: by column, one scaled integer (or null) for each slot. */
 export interface BlockContent {
@@ -40,34 +35,6 @@ export function unscaled(integer: number | null, decimals: number): number | nul
   return integer === null ? null : integer / 10 ** decimals;
 }
 
-function storable(value: number | null | undefined): value is number {
-  return typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= widest;
-}
-
-/** Zigzag of the difference, plus one: 0 is kept for a missing value. */
-function writeDelta(writer: VarintWriter, value: number, previous: number): void {
-  const delta = value - previous;
-  if (Math.abs(delta) < plainDelta) {
-    writer.write((delta < 0 ? -2 * delta - 1 : 2 * delta) + 1);
-    return;
-  }
-  const wide = BigInt(value) - BigInt(previous);
-  writer.writeWide((wide < 0n ? -2n * wide - 1n : 2n * wide) + 1n);
-}
-
-function addDelta(previous: number, coded: number | bigint): number {
-  let value: number;
-  if (typeof coded === "number") {
-    const zigzag = coded - 1;
-    value = previous + (zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2);
-  } else {
-    const zigzag = coded - 1n;
-    value = Number(BigInt(previous) + (zigzag % 2n === 0n ? zigzag / 2n : -(zigzag + 1n) / 2n));
-  }
-  if (Math.abs(value) > widest) throw new AgentError("BLOCK_INVALID", "a value beyond ±2^53");
-  return value;
-}
-
 /**
  * Encodes a block: version, schema number, then deflated varints: number of columns, number of rows, the gap before
  * each row (0: the slot after the one before), and each column. A value that is no integer of ±2^53 becomes missing.
@@ -81,16 +48,7 @@ export function encodeBlock(schema: number, { slots, columns }: BlockContent): U
     writer.write(slot - expected);
     expected = slot + 1;
   }
-  for (const column of columns) {
-    let previous = 0;
-    for (let row = 0; row < slots.length; row++) {
-      const value = column[row];
-      if (storable(value)) {
-        writeDelta(writer, value, previous);
-        previous = value;
-      } else writer.write(0);
-    }
-  }
+  for (const column of columns) writeDeltas(writer, column, slots.length);
   const packed = deflateRawSync(writer.bytes(), { level: 6 });
   const blob = new Uint8Array(headerBytes + packed.length);
   blob.set([blockVersion, schema]);
@@ -140,26 +98,18 @@ function readSlots(reader: VarintReader, shape: BlockShape): number[] {
   return slots;
 }
 
-function readColumn(reader: VarintReader, rows: number): (number | null)[] {
-  const values: (number | null)[] = [];
-  let previous = 0;
-  for (let row = 0; row < rows; row++) {
-    const coded = reader.read();
-    if (coded === 0) values.push(null);
-    else {
-      previous = addDelta(previous, coded);
-      values.push(previous);
-    }
-  }
-  return values;
+/** Some columns of a block as numbers, NaN where one is missing. */
+export interface BlockNumbers {
+  readonly slots: readonly number[];
+  readonly columns: readonly Float64Array[];
 }
 
-/** Like `decodeBlock`, but only the wanted columns, in the order wanted; the others are passed over. */
-export function decodeColumns(
+/** Only the wanted columns, in the order wanted; the others are passed over. Throws BLOCK_INVALID. */
+export function decodeNumbers(
   blob: Uint8Array,
   shape: BlockShape,
   wanted: readonly number[],
-): BlockContent {
+): BlockNumbers {
   const { version } = blockHeader(blob);
   if (version !== blockVersion)
     throw new AgentError("BLOCK_INVALID", `version ${version}, expected ${blockVersion}`);
@@ -169,13 +119,28 @@ export function decodeColumns(
     throw new AgentError("BLOCK_INVALID", `${count} columns, its schema has ${shape.columns}`);
   const slots = readSlots(reader, shape);
   const asked = new Set(wanted);
-  const found = new Map<number, (number | null)[]>();
+  const found = new Map<number, Float64Array>();
   for (let column = 0; column < count; column++) {
-    if (asked.has(column)) found.set(column, readColumn(reader, slots.length));
+    if (asked.has(column)) found.set(column, readDeltas(reader, slots.length));
     else reader.skip(slots.length);
   }
   if (!reader.atEnd) throw new AgentError("BLOCK_INVALID", "has numbers after its last column");
-  return { slots, columns: wanted.map((column) => found.get(column) ?? slots.map(() => null)) };
+  const missing = new Float64Array(slots.length).fill(Number.NaN);
+  return { slots, columns: wanted.map((column) => found.get(column) ?? missing) };
+}
+
+function withNulls(values: Float64Array): (number | null)[] {
+  return Array.from(values, (value) => (Number.isNaN(value) ? null : value));
+}
+
+/** Like `decodeBlock`, but only the wanted columns, in the order wanted. */
+export function decodeColumns(
+  blob: Uint8Array,
+  shape: BlockShape,
+  wanted: readonly number[],
+): BlockContent {
+  const { slots, columns } = decodeNumbers(blob, shape, wanted);
+  return { slots, columns: columns.map(withNulls) };
 }
 
 /** Decodes a whole block. Throws BLOCK_INVALID on anything `encodeBlock` would not have written for this shape. */

@@ -1,7 +1,11 @@
 import { type SeriesKey, type SeriesSelector, selects } from "../core/series.ts";
 import type { Block, StoredBlock } from "./block.ts";
-import { blockHeader, decodeColumns, unscaled } from "./codec.ts";
-import type { BlockSchema, SchemaColumn, SeriesData } from "./contract.ts";
+import { blockHeader, decodeNumbers } from "./codec.ts";
+import type { BlockSchema, SchemaColumn } from "./contract.ts";
+import { type DayColumn, dayGrid, type DayRows } from "./day-columns.ts";
+import type { Held } from "./head.ts";
+import { numberAt } from "./points.ts";
+import type { Readings } from "./readings.ts";
 import { type DaySchemas, schemaNumbered } from "./schema-book.ts";
 import { slotGrid } from "./slots.ts";
 
@@ -34,17 +38,17 @@ export function fromEncoded(
   { blob, ...span }: StoredBlock,
   schema: BlockSchema,
   chooser: ColumnChooser,
-): SeriesData {
+): Readings {
   const grid = slotGrid(span, schema.stepMs);
   const wanted = chooser(schema);
   const shape = { columns: schema.columns.length, slots: grid.count };
-  const { slots, columns } = decodeColumns(blob, shape, wanted);
+  const { slots, columns } = decodeNumbers(blob, shape, wanted);
   return {
-    timesMs: slots.map((position) => grid.toMs(position)),
+    timesMs: Float64Array.from(slots, (position) => grid.toMs(position)),
     columns: new Map(
       wanted.map((position, index) => {
         const [key, decimals] = schema.columns[position] ?? ["", 0];
-        return [key, (columns[index] ?? []).map((value) => unscaled(value, decimals))];
+        return [key, { decimals, values: columns[index] ?? new Float64Array(slots.length) }];
       }),
     ),
   };
@@ -55,97 +59,43 @@ export function fromStored(
   stored: StoredBlock,
   schemas: DaySchemas,
   chooser: ColumnChooser,
-): SeriesData {
+): Readings {
   const schema = schemaNumbered(schemas, blockHeader(stored.blob).schema);
   return fromEncoded(stored, schema, chooser);
 }
 
 /** What an open block has of the asked columns. */
-export function fromRows(block: Block, wants: SeriesFilter): SeriesData {
-  const timesMs = [...block.rows.keys()].sort((a, b) => a - b);
-  const wanted = chosen(block.columns, wants);
+export function fromRows(block: Block, wants: SeriesFilter): Readings {
+  const timesMs = Float64Array.from(block.rows.keys()).sort();
+  const rows = Array.from(timesMs, (timeMs) => block.rows.get(timeMs));
   return {
     timesMs,
     columns: new Map(
-      wanted.map((position) => {
+      chosen(block.columns, wants).map((position) => {
         const [key, decimals] = block.columns[position] ?? ["", 0];
-        const values = timesMs.map((timeMs) => block.rows.get(timeMs)?.[position] ?? null);
-        return [key, values.map((value) => unscaled(value, decimals))];
+        const values = Float64Array.from(rows, (row) => row?.[position] ?? Number.NaN);
+        return [key, { decimals, values }];
       }),
     ),
   };
 }
 
-/** The times of two readings as one, and where in each of them a time is; -1: not there. */
-function mergeTimes(
-  under: readonly number[],
-  winner: readonly number[],
-): { readonly timesMs: number[]; readonly inUnder: number[]; readonly inWinner: number[] } {
-  const timesMs: number[] = [];
-  const inUnder: number[] = [];
-  const inWinner: number[] = [];
-  let [low, high] = [0, 0];
-  while (low < under.length || high < winner.length) {
-    const lowMs = under[low] ?? Number.POSITIVE_INFINITY;
-    const highMs = winner[high] ?? Number.POSITIVE_INFINITY;
-    timesMs.push(Math.min(lowMs, highMs));
-    inUnder.push(lowMs <= highMs ? low++ : -1);
-    inWinner.push(highMs <= lowMs ? high++ : -1);
-  }
-  return { timesMs, inUnder, inWinner };
+/** What memory has of a block. */
+export function fromHeld({ content }: Held, wants: SeriesFilter, chooser: ColumnChooser): Readings {
+  return content.form === "rows"
+    ? fromRows(content.block, wants)
+    : fromEncoded(content.frozen, content.frozen.schema, chooser);
 }
 
-/** Two readings of the same time as one: what both have counts as `winner` says, what it misses stays. */
-export function overlay(under: SeriesData, winner: SeriesData): SeriesData {
-  if (under.timesMs.length === 0) return winner;
-  if (winner.timesMs.length === 0) return under;
-  const { timesMs, inUnder, inWinner } = mergeTimes(under.timesMs, winner.timesMs);
-  const keys = new Set([...under.columns.keys(), ...winner.columns.keys()]);
-  const columns = new Map<SeriesKey, readonly (number | null)[]>();
-  for (const key of keys) {
-    const won = winner.columns.get(key);
-    const lost = under.columns.get(key);
-    columns.set(
-      key,
-      timesMs.map((_, at) => won?.[inWinner[at] ?? -1] ?? lost?.[inUnder[at] ?? -1] ?? null),
-    );
-  }
+/** What a compacted day has of some series. */
+export function fromColumns(
+  day: number,
+  { stepMs, slots }: DayRows,
+  columns: ReadonlyMap<SeriesKey, DayColumn>,
+): Readings {
+  const firstMs = dayGrid(day, stepMs).toMs(0);
+  const timesMs = new Float64Array(slots.length);
+  for (let row = 0; row < slots.length; row++)
+    timesMs[row] = firstMs + numberAt(slots, row) * stepMs;
   return { timesMs, columns };
-}
-
-/** Joins readings of one stretch of time after the other. */
-export interface Joiner {
-  add(part: SeriesData): void;
-  /** Everything added; a series without any value has no column. */
-  result(): SeriesData;
-}
-
-/** Which of some ascending times lie in a range: the first, and the one after the last. */
-function cut(timesMs: readonly number[], fromMs: number, toMs: number): readonly [number, number] {
-  const begin = timesMs.findIndex((timeMs) => timeMs >= fromMs);
-  const last = timesMs.findLastIndex((timeMs) => timeMs <= toMs);
-  return begin < 0 || last < begin ? [0, 0] : [begin, last + 1];
-}
-
-/** Keeps what lies between two times, both inclusive. */
-export function createJoiner(fromMs: number, toMs: number): Joiner {
-  const timesMs: number[] = [];
-  const columns = new Map<SeriesKey, (number | null)[]>();
-  return {
-    add: (part) => {
-      const [begin, end] = cut(part.timesMs, fromMs, toMs);
-      for (const [key, values] of part.columns) {
-        const column = columns.get(key) ?? [];
-        columns.set(key, column);
-        while (column.length < timesMs.length) column.push(null);
-        for (let at = begin; at < end; at++) column.push(values[at] ?? null);
-      }
-      for (const timeMs of part.timesMs.slice(begin, end)) timesMs.push(timeMs);
-    },
-    result: () => {
-      const filled = [...columns].filter(([, column]) => column.some((value) => value !== null));
-      for (const [, column] of filled) while (column.length < timesMs.length) column.push(null);
-      return { timesMs, columns: new Map(filled) };
-    },
-  };
 }

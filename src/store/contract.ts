@@ -164,6 +164,18 @@ export interface BucketData {
 /** A node and a time, both ends inclusive, Unix milliseconds. */
 export type SpanQuery = Omit<SeriesQuery, "selectors">;
 
+/** What the agent's own metrics tell of its store. */
+export interface StoreCounters {
+  /** Blocks not yet at the backend. */
+  readonly dirtyBlocks: number;
+  /** Stored blocks that could not be read. */
+  readonly unreadableBlocks: number;
+  /** Times that blocks of a closed day were swapped for columns. */
+  readonly compactedDays: number;
+  /** Times that this could not be done, so that the blocks stay. */
+  readonly failedCompactions: number;
+}
+
 /** The series of this node on their way to the backend, and of any node on their way back. */
 export interface SeriesStore {
   /** Takes a tick's row into memory; never blocks, never fails. */
@@ -184,6 +196,10 @@ export interface SeriesStore {
   recent(key: SeriesKey, count: number): readonly (number | null)[];
   /** The newest row. */
   latest(): Row | undefined;
-  /** Blocks not yet at the backend, and stored blocks that could not be read. */
-  counters(): { readonly dirtyBlocks: number; readonly unreadableBlocks: number };
+  /**
+   * Aggregates what is closed into the tier, and makes columns of closed days; milliseconds until it wants to be called
+   * again. Rejects with STORE_UNAVAILABLE; ends early, with the reason of the signal, when it is to stop.
+   */
+  keep(signal?: AbortSignal): Promise<number>;
+  counters(): StoreCounters;
 }

@@ -14,7 +14,7 @@ interface SeriesKeysDeps {
 }
 
 /** Names of a day's columns or tier that are no series: what is said about the day itself. */
-function isSeries(name: string): boolean {
+export function isSeries(name: string): boolean {
   return !name.startsWith("@");
 }
 

@@ -2,12 +2,17 @@ import type { Clock, Log } from "../core/ports.ts";
 import type { IndexDefinition, Row, SeriesKey } from "../core/series.ts";
 import { type BacklogDeps, createBacklog } from "./backlog.ts";
 import { columnOf } from "./block.ts";
-import { createColumnChooser, fromEncoded, fromRows } from "./columns.ts";
+import { createColumnChooser, fromHeld } from "./columns.ts";
 import type { Backend, SeriesStore } from "./contract.ts";
-import { createBucketReader } from "./buckets.ts";
+import { createBucketReader } from "./bucket-read.ts";
+import { createTierReader } from "./tier-read.ts";
+import { createTierWriter, type TierWriterDeps } from "./tier.ts";
+import { type CompactDeps, createCompactor } from "./compact.ts";
 import { createFlusher } from "./flush.ts";
 import { createHead, type Head, type Held, isDirty } from "./head.ts";
-import { createReader } from "./read.ts";
+import { createKeeper, type Keeper } from "./keeper.ts";
+import { createDaysReader, createReader, type ReadDeps } from "./read.ts";
+import { seriesData } from "./readings.ts";
 import { createSeriesKeys } from "./series-keys.ts";
 import { createSchemaBook } from "./schema-book.ts";
 import { createSchemaWriter } from "./schema-writer.ts";
@@ -23,6 +28,8 @@ export interface SeriesStoreDeps {
   readonly log: Log;
   readonly definitions: () => readonly IndexDefinition[];
   readonly retentionDays: () => number;
+  /** How long the tier is kept. */
+  readonly tierRetentionDays: () => number;
   /** The interval of collection. */
   readonly stepMs: () => number;
   /** Where blocks that wait are kept on disk; null: in memory alone. */
@@ -40,13 +47,11 @@ export function expirySeconds(node: string, day: number, retentionDays: number):
   );
 }
 
-function valuesOf({ content }: Held, key: SeriesKey): readonly (number | null)[] {
+function valuesOf(held: Held, key: SeriesKey): readonly (number | null)[] {
   const wants = (other: SeriesKey): boolean => other === key;
-  const part =
-    content.form === "rows"
-      ? fromRows(content.block, wants)
-      : fromEncoded(content.frozen, content.frozen.schema, createColumnChooser(wants));
-  return part.columns.get(key) ?? part.timesMs.map(() => null);
+  const part = fromHeld(held, wants, createColumnChooser(wants));
+  const data = seriesData([part], Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
+  return data.columns.get(key) ?? data.timesMs.map(() => null);
 }
 
 /** The last values of a series in memory, oldest first, from where it begins. */
@@ -76,6 +81,30 @@ function createLookup(list: () => readonly IndexDefinition[]) {
   };
 }
 
+type CareDeps = SeriesStoreDeps &
+  Pick<CompactDeps, "book" | "unreadable" | "expireAt"> &
+  Pick<TierWriterDeps, "head" | "days" | "tier">;
+
+/** What is done with blocks after they are closed. */
+function createCare(deps: CareDeps): Keeper {
+  const { node, tierRetentionDays } = deps;
+  const tier = createTierWriter({
+    ...deps,
+    retentionDays: tierRetentionDays,
+    expireAt: (day) => expirySeconds(node, day, tierRetentionDays()),
+  });
+  return createKeeper({ ...deps, tier, compactor: createCompactor({ ...deps, tier }) });
+}
+
+/** How this node and others are read. */
+function createReading(deps: ReadDeps) {
+  const days = createDaysReader(deps);
+  const tier = createTierReader(deps);
+  const read = createReader(days);
+  const readBuckets = createBucketReader({ ...deps, read, days, tier });
+  return { days, tier, read, readBuckets, seriesKeys: createSeriesKeys(deps) };
+}
+
 /** The series of this node, in memory and at a backend, and those of others. */
 export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
   const { backend, node, clock, log, retentionDays } = deps;
@@ -88,24 +117,15 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
   );
   const book = createSchemaBook(backend);
   const schemas = createSchemaWriter({ backend, node, book, log, expireAt });
-  const read = createReader({ backend, node, clock, head, book, unreadable });
+  const shared = { backend, node, clock, log, head, book, unreadable, retentionDays, expireAt };
+  const { days, tier, ...reading } = createReading(shared);
+  const keeper = createCare({ ...deps, ...shared, days, tier });
   const backlog =
     deps.backlog === null ? null : createBacklog({ ...deps.backlog, backend, head, clock, log });
-  const flusher = createFlusher({
-    backlog,
-    backend,
-    node,
-    clock,
-    log,
-    head,
-    book,
-    schemas,
-    unreadable,
-    retentionDays,
-    expireAt,
-  });
+  const flusher = createFlusher({ ...shared, backlog, schemas });
   let newest: Row | undefined;
   return {
+    ...reading,
     append: (row) => {
       head.put(row, deps.stepMs(), (key) => columnOf(key, definitions()));
       newest = row;
@@ -116,12 +136,11 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
       await flusher.flush();
       await backlog?.close();
     },
-    read,
-    readBuckets: createBucketReader(read),
-    seriesKeys: createSeriesKeys({ backend, node, head, book }),
     recent: (key, count) => recentValues(head, key, count),
     latest: () => newest,
+    keep: (signal) => keeper.keep(signal),
     counters: () => ({
+      ...keeper.counters(),
       dirtyBlocks: head.all().filter(isDirty).length,
       unreadableBlocks: unreadable.count,
     }),

@@ -74,6 +74,27 @@ export class VarintReader {
     return (BigInt(shortest(last, last, maxVarintBytes)) << 49n) | BigInt(value);
   }
 
+  /** A number of one to three bytes, as most are; -1, and nothing is passed over, when it may be another one. */
+  readShort(): number {
+    const bytes = this.#bytes;
+    const at = this.#at;
+    const first = bytes[at] ?? -1;
+    if (first < 0x80) {
+      if (first >= 0) this.#at = at + 1;
+      return first;
+    }
+    const second = bytes[at + 1] ?? 0;
+    if (second < 0x80) {
+      if (second === 0) return -1;
+      this.#at = at + 2;
+      return (first & 0x7f) | (second << 7);
+    }
+    const third = bytes[at + 2] ?? 0;
+    if (third === 0 || third >= 0x80) return -1;
+    this.#at = at + 3;
+    return (first & 0x7f) | ((second & 0x7f) << 7) | (third << 14);
+  }
+
   /** A number no greater than `max`. */
   readCount(max: number, what: string): number {
     const value = this.read();
@@ -84,7 +105,14 @@ export class VarintReader {
 
   /** Passes over varints without looking at them. */
   skip(count: number): void {
-    for (let left = count; left > 0;) if (this.#next() < 0x80) left--;
+    const bytes = this.#bytes;
+    let at = this.#at;
+    for (let left = count; left > 0; at++) {
+      const byte = bytes[at];
+      if (byte === undefined) throw new AgentError("BLOCK_INVALID", "ends in the middle");
+      if (byte < 0x80) left--;
+    }
+    this.#at = at;
   }
 
   #next(): number {

@@ -279,10 +279,24 @@ describe("/api/metrics", () => {
     assert.equal(answer.status, 400);
     assert.match(answer.text, /more than 2000000/);
     assert.equal(t.view.reads, 0);
-    const read = await post({ start_time: "-90d", step: "1h" });
+    const samples = { start_time: "-90d", step: "1h", aggregate: "last" };
+    const read = await post(samples);
     assert.match(read.text, /more than 20000000/);
+    assert.equal((await post({ start_time: "-90d", step: "1h" })).status, 200, "from aggregates");
     t.view.intervalMs = 10_000;
-    assert.equal((await post({ start_time: "-90d", step: "1h" })).status, 200);
+    assert.equal((await post(samples)).status, 200);
+  });
+
+  it("answers 400 days of buckets from aggregates, and counts these as what is read", async () => {
+    t.view.tierRetentionDays = () => 400;
+    t.view.intervalMs = 1_000;
+    const old = { slotMs: (noon - 399 * 86_400) * 1_000, values: new Map([["cpu", 7]]) };
+    t.view.rows.set(nodeId(t.view.node), [old]);
+    const answer = await post({ indexes: ["cpu"], start_time: "-400d", step: "1d" });
+    assert.deepEqual(rowsOf(answer)[0]?.metrics, { cpu: 7 });
+    const indexes = Array.from({ length: 180 }, (_, disk) => `disk{mount="/${disk}"}`);
+    const many = await post({ indexes, start_time: "-400d", step: "1d" });
+    assert.match(many.text, /20736\d+ samples would have to be read/);
   });
 
   it("does not read what cannot be there", async () => {

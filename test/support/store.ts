@@ -90,6 +90,7 @@ export function seriesStore(
     /** Where the backlog is kept on disk. */
     dir?: string;
     maxBytes?: number;
+    tierRetentionDays?: () => number;
   } = {},
 ): SeriesStore {
   return createSeriesStore({
@@ -99,6 +100,7 @@ export function seriesStore(
     log: options.log ?? recordLog().log,
     definitions: () => options.definitions ?? definitions,
     retentionDays: options.retentionDays ?? (() => 7),
+    tierRetentionDays: options.tierRetentionDays ?? (() => 30),
     stepMs: options.stepMs ?? (() => 10_000),
     backlog:
       options.dir === undefined

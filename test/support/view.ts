@@ -191,6 +191,7 @@ export class MemoryView implements AgentView {
   components = (): Record<string, ComponentStatus> => this.parts;
   collectionIntervalMs = (): number => this.intervalMs;
   retentionDays = (): number => this.keptDays;
+  tierRetentionDays = (): number => this.keptDays;
   indexes = (): IndexDefinition[] => this.definitions;
   latest = (): Row | undefined => this.rows.get(nodeId(this.node))?.at(-1);
   rules = (): Sourced<Rule>[] => this.ruleList;

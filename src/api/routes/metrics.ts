@@ -1,15 +1,20 @@
 import { nodeId } from "../../core/node.ts";
+import type { Aggregate, SeriesKey } from "../../core/series.ts";
 import { findNode } from "../nodes.ts";
+import type { AgentView, SeriesResult } from "../ports.ts";
 import type { Reply } from "../reply.ts";
 import type { Call, Route, RouteDeps } from "../route.ts";
 import { noQuery } from "../query.ts";
 import { askOfBody, askOfQuery, type SeriesAsk } from "../series/ask.ts";
 import { bucketed } from "../series/buckets.ts";
-import { namedSeries, planRead, readPieces } from "../series/read.ts";
+import { namedSeries, planRead, readPieces, type SeriesPlan } from "../series/read.ts";
+import { tieredBuckets } from "../series/tiered.ts";
 import { csvParts, jsonParts } from "../series/text.ts";
 
 /** The longest `metrics.retention_days` there is: how far back another node may have kept its series. */
 const longestRetentionDays = 90;
+/** The same of `metrics.tier_retention_days`. */
+const longestTierDays = 400;
 
 /** Begins to write, so that what fails at once still has a status; a short answer is one text with a length. */
 async function replyOf(type: string, parts: AsyncGenerator<string>): Promise<Reply> {
@@ -26,17 +31,30 @@ async function replyOf(type: string, parts: AsyncGenerator<string>): Promise<Rep
   return { status: 200, type, headers: { Vary: "Accept" }, body: whole() };
 }
 
+/** What a plan asks for: samples, buckets of samples, or buckets of aggregates. */
+function resultsOf(
+  view: AgentView,
+  plan: SeriesPlan,
+  keys: readonly SeriesKey[],
+  aggregate: Aggregate,
+): AsyncIterable<SeriesResult> {
+  const { stepMs, tiered } = plan;
+  if (stepMs === null) return readPieces(view, plan, keys);
+  if (tiered) return tieredBuckets(view, { ...plan, stepMs }, keys, aggregate);
+  return bucketed(readPieces(view, plan, keys), keys, stepMs, aggregate);
+}
+
 async function answer({ view, clock }: RouteDeps, call: Call, ask: SeriesAsk): Promise<Reply> {
   const node = await findNode(view, ask.node);
+  const isOwn = node === nodeId(view.node);
   const plan = planRead(ask, node, {
     nowMs: clock.now(),
-    keptDays: node === nodeId(view.node) ? view.retentionDays() : longestRetentionDays,
+    keptDays: isOwn ? view.retentionDays() : longestRetentionDays,
+    tierDays: isOwn ? view.tierRetentionDays() : longestTierDays,
     intervalMs: view.collectionIntervalMs(),
   });
   const keys = await namedSeries(view, plan);
-  const samples = readPieces(view, plan, keys);
-  const results =
-    ask.stepMs === null ? samples : bucketed(samples, keys, ask.stepMs, ask.aggregate);
+  const results = resultsOf(view, plan, keys, ask.aggregate);
   return call.accepts(["application/json", "text/csv"]) === "text/csv"
     ? replyOf("text/csv; charset=utf-8; header=present", csvParts(results, keys))
     : replyOf("application/json; charset=utf-8", jsonParts(results, keys));

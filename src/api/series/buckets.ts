@@ -1,6 +1,19 @@
 import { unreachable } from "../../core/errors.ts";
 import type { Aggregate, SeriesKey } from "../../core/series.ts";
-import type { SeriesResult } from "../ports.ts";
+import type { BucketResult, BucketValues, SeriesResult } from "../ports.ts";
+
+/** Up to here a million times an average tells its ties from the last bits of a sum. */
+const finest = 1e12;
+
+/**
+ * Six decimals: more than is stored, without the tail of binary fractions. Ties go away from zero, whatever the last bits
+ * of the sum are, so that an average of samples and one of aggregates are the same.
+ */
+function rounded(average: number): number {
+  const millionths = average * 1e6;
+  const nudged = Math.abs(millionths) < finest ? millionths * (1 + 2 ** -46) : millionths;
+  return Math.round(nudged) / 1e6;
+}
 
 /** What is known of one series in the bucket being filled. */
 class Bucket {
@@ -18,6 +31,16 @@ class Bucket {
     this.#last = value;
   }
 
+  /** Adds what several samples had together; the last of them is not known. */
+  merge({ counts, sums, mins, maxs }: BucketValues, row: number): void {
+    const [min, max] = [mins[row] ?? null, maxs[row] ?? null];
+    if (min === null || max === null) return;
+    this.#count += counts[row] ?? 0;
+    this.#sum += sums[row] ?? 0;
+    this.#min = Math.min(this.#min, min);
+    this.#max = Math.max(this.#max, max);
+  }
+
   /** The value of the bucket, null when it held none; the next one begins. */
   take(aggregate: Aggregate): number | null {
     const value = this.#count === 0 ? null : this.#value(aggregate);
@@ -31,8 +54,7 @@ class Bucket {
   #value(aggregate: Aggregate): number {
     switch (aggregate) {
       case "avg":
-        // Six decimals: more than is stored, without the tail of binary fractions.
-        return Math.round((this.#sum / this.#count) * 1e6) / 1e6;
+        return rounded(this.#sum / this.#count);
       case "min":
         return this.#min;
       case "max":
@@ -46,26 +68,49 @@ class Bucket {
 }
 
 /** A table of buckets under way: one open row, and the rows that are done. */
-class Buckets {
+export class Buckets {
   readonly #keys: readonly SeriesKey[];
   readonly #open: readonly Bucket[];
+  readonly #stepMs: number;
   readonly #aggregate: Aggregate;
   #openMs: number | null = null;
   #timesMs: number[] = [];
   #columns: (number | null)[][];
 
-  constructor(keys: readonly SeriesKey[], aggregate: Aggregate) {
+  constructor(keys: readonly SeriesKey[], stepMs: number, aggregate: Aggregate) {
+    this.#stepMs = stepMs;
     this.#keys = keys;
     this.#open = keys.map(() => new Bucket());
     this.#aggregate = aggregate;
     this.#columns = keys.map(() => []);
   }
 
-  add(startMs: number, values: readonly (number | null)[]): void {
+  /** Opens the row of a time, and ends the one before it. */
+  #openAt(timeMs: number): void {
+    const startMs = Math.floor(timeMs / this.#stepMs) * this.#stepMs;
     if (startMs !== this.#openMs) this.close();
     this.#openMs = startMs;
-    for (const [at, value] of values.entries())
-      if (value !== null && Number.isFinite(value)) this.#open[at]?.add(value);
+  }
+
+  addSamples({ timesMs, columns }: SeriesResult): void {
+    const given = this.#keys.map((key) => columns.get(key));
+    for (const [row, timeMs] of timesMs.entries()) {
+      this.#openAt(timeMs);
+      for (const [at, column] of given.entries()) {
+        const value = column?.[row] ?? null;
+        if (value !== null && Number.isFinite(value)) this.#open[at]?.add(value);
+      }
+    }
+  }
+
+  /** Adds buckets of a step that divides this one. */
+  addBuckets({ timesMs, columns }: BucketResult): void {
+    const given = this.#keys.map((key) => columns.get(key));
+    for (const [row, timeMs] of timesMs.entries()) {
+      this.#openAt(timeMs);
+      for (const [at, column] of given.entries())
+        if (column !== undefined) this.#open[at]?.merge(column, row);
+    }
   }
 
   /** Ends the open row, if there is one. */
@@ -97,14 +142,9 @@ export async function* bucketed(
   stepMs: number,
   aggregate: Aggregate,
 ): AsyncGenerator<SeriesResult> {
-  const buckets = new Buckets(keys, aggregate);
-  for await (const { timesMs, columns } of results) {
-    const given = keys.map((key) => columns.get(key));
-    for (const [row, timeMs] of timesMs.entries())
-      buckets.add(
-        Math.floor(timeMs / stepMs) * stepMs,
-        given.map((column) => column?.[row] ?? null),
-      );
+  const buckets = new Buckets(keys, stepMs, aggregate);
+  for await (const samples of results) {
+    buckets.addSamples(samples);
     yield buckets.take();
   }
   buckets.close();

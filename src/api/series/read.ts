@@ -8,6 +8,7 @@ import {
 import type { AgentView, SeriesResult } from "../ports.ts";
 import { invalid } from "../problem.ts";
 import type { SeriesAsk } from "./ask.ts";
+import { isTiered, pointMs, seriesIn } from "./tiered.ts";
 
 /** A question with its node found and its span cut to what can be there. */
 export interface SeriesPlan {
@@ -16,8 +17,12 @@ export interface SeriesPlan {
   readonly fromMs: number;
   readonly toMs: number;
   readonly selectors: readonly SeriesSelector[];
+  /** Between what is read: samples, or the aggregates of five minutes. */
   readonly intervalMs: number;
   readonly stepMs: number | null;
+  /** Whether aggregates are read instead of samples. */
+  readonly tiered: boolean;
+  readonly nowMs: number;
 }
 
 /** Values of one answer: a week of 33 series, about 70 MB of JSON, which no client should ask for at once. */
@@ -34,16 +39,20 @@ const dayMs = 86_400_000;
 export function planRead(
   ask: SeriesAsk,
   node: string,
-  limits: { nowMs: number; keptDays: number; intervalMs: number },
+  limits: { nowMs: number; keptDays: number; tierDays: number; intervalMs: number },
 ): SeriesPlan {
+  const tiered = isTiered(ask);
+  const keptDays = tiered ? Math.max(limits.keptDays, limits.tierDays) : limits.keptDays;
   return {
     node,
-    fromMs: Math.ceil(Math.max(ask.startMs, limits.nowMs - (limits.keptDays + 1) * dayMs)),
+    fromMs: Math.ceil(Math.max(ask.startMs, limits.nowMs - (keptDays + 1) * dayMs)),
     // Clocks of nodes differ; more than a day ahead nothing can be.
     toMs: Math.floor(Math.min(ask.endMs, limits.nowMs + dayMs)),
     selectors: ask.selectors,
-    intervalMs: limits.intervalMs,
+    intervalMs: tiered ? pointMs : limits.intervalMs,
     stepMs: ask.stepMs,
+    tiered,
+    nowMs: limits.nowMs,
   };
 }
 
@@ -67,6 +76,12 @@ function refuseTooMuch(plan: SeriesPlan, seriesCount: number): void {
     ]);
 }
 
+/** A piece of a day or more ends with a day: the store keeps days whole, and reads them so. */
+function pieceEndMs(fromMs: number, pieceMs: number): number {
+  const endMs = fromMs + pieceMs;
+  return pieceMs < dayMs ? endMs : Math.floor(endMs / dayMs) * dayMs;
+}
+
 /** Reads a span piece by piece, in time order; a piece ends a millisecond before the next begins. */
 async function* pieces(
   view: AgentView,
@@ -76,9 +91,11 @@ async function* pieces(
 ): AsyncGenerator<SeriesResult> {
   const rows = Math.max(1, Math.floor(chunkSamples / seriesCount));
   const pieceMs = rows * plan.intervalMs;
-  for (let fromMs = plan.fromMs; fromMs <= plan.toMs; fromMs += pieceMs) {
-    const toMs = Math.min(plan.toMs, fromMs + pieceMs - 1);
+  let fromMs = plan.fromMs;
+  while (fromMs <= plan.toMs) {
+    const toMs = Math.min(plan.toMs, pieceEndMs(fromMs, pieceMs) - 1);
     yield await view.readSeries({ node: plan.node, selectors, fromMs, toMs });
+    fromMs = toMs + 1;
   }
 }
 
@@ -91,8 +108,12 @@ export async function namedSeries(view: AgentView, plan: SeriesPlan): Promise<Se
   const guessed = plan.selectors.length + starred.length * (guessedSeries - 1);
   refuseTooMuch(plan, guessed);
   const found = new Set<SeriesKey>();
-  if (starred.length > 0)
-    for await (const { columns } of pieces(view, plan, starred, starred.length * guessedSeries))
+  const expected = starred.length * guessedSeries;
+  if (starred.length > 0 && plan.tiered && plan.stepMs !== null)
+    for await (const key of seriesIn(view, { ...plan, stepMs: plan.stepMs }, starred, expected))
+      found.add(key);
+  else if (starred.length > 0)
+    for await (const { columns } of pieces(view, plan, starred, expected))
       for (const key of columns.keys()) found.add(key);
   const sorted = [...found].sort();
   const keys = new Set(

@@ -48,18 +48,23 @@ function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "wr
   const expiries = createExpiries(connection);
   const fields = (writes: readonly BlockWrite[]): (string | Buffer)[] =>
     writes.flatMap(({ block, blob }) => [block, bufferOf(blob)]);
+  /** A day whose blocks are gone was flushed or evicted, unless there are columns in their place. */
+  const isLost = async (node: string, day: number): Promise<boolean> => {
+    const [count] = await connection.run([["exists", keys.day("columns", node, day)]]);
+    return countReply(count) === 0;
+  };
   return {
     writeBlocks: async (node, writes, expireAt) => {
       const commands: RedisCommand[] = [];
       const set: { key: string; expiry: Expiry }[] = [];
-      /** Where commands stand that rewrite a block which is already there. */
-      const rewritten: number[] = [];
+      /** Where commands stand that rewrite a block which is already there, and of which day. */
+      const rewritten: { at: number; day: number }[] = [];
       for (const [day, ofDay] of Map.groupBy(writes, ({ day }) => day)) {
         const key = keys.day("blocks", node, day);
         const newestMs = Math.max(...ofDay.map(({ block }) => startOf(day, block)));
         const expiry = expiries.of(newestMs, expireAt(day));
         const known = expiries.isSet(key, expiry);
-        if (known && ofDay.length === 1) rewritten.push(commands.length);
+        if (known && ofDay.length === 1) rewritten.push({ at: commands.length, day });
         commands.push(["hset", key, ...fields(ofDay)]);
         if (known) continue;
         commands.push(["expireat", key, expiry.at]);
@@ -68,8 +73,9 @@ function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "wr
       if (commands.length === 0) return;
       const replies = await connection.run(commands);
       for (const { key, expiry } of set) expiries.note(key, expiry);
-      // HSET counts new fields: a block written before that counts as new means that its day was flushed or evicted.
-      if (rewritten.some((at) => countReply(replies[at]) === 1)) connection.renew();
+      // HSET counts new fields: a block written before that counts as new is gone.
+      const gone = rewritten.filter(({ at }) => countReply(replies[at]) === 1);
+      for (const { day } of gone) if (await isLost(node, day)) connection.renew();
     },
   };
 }
