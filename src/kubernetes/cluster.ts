@@ -145,7 +145,7 @@ export class Cluster {
         this.#tellFacts(factsOf(seen));
         void this.#keepsakes.saveFacts(factsOf(seen));
       },
-      onForbidden: () => {
+      onRefused: () => {
         // Nothing will ever be known: rules that ask for labels do not stand, and nobody waits for them.
         if (!this.#knowsFacts) this.#tellFacts({ labels: {}, taints: [] });
       },

@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import {
@@ -82,7 +75,10 @@ describe("the client of the API server", () => {
     const client = use(clientOf(server, clock));
     await client.request(get);
     server.freeze();
-    const refused = assert.rejects(client.request(get), /API server at https:\/\/127\.0\.0\.1:\d+: no answer in 10000 ms/);
+    const refused = assert.rejects(
+      client.request(get),
+      /API server at https:\/\/127\.0\.0\.1:\d+: no answer in 10000 ms/,
+    );
     await eventually("the request is there", () => server.asked.length === 2);
     await clock.advance(10_000);
     await refused;
@@ -184,7 +180,10 @@ describe("the client of the API server", () => {
   it("does not read an answer that is too long", async () => {
     const client = use(clientOf(server, new ManualClock()));
     server.answerOnce((reply) => reply.end(Buffer.alloc(8 * 1024 * 1024 + 1, " ")));
-    await assert.rejects(client.request(get), /API server at \S+: answer longer than 8388608 bytes/);
+    await assert.rejects(
+      client.request(get),
+      /API server at \S+: answer longer than 8388608 bytes/,
+    );
     assert.equal((await client.request(get)).status, 200);
   });
 

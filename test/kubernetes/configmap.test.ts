@@ -97,6 +97,7 @@ describe("the ConfigMap", () => {
   const make = (
     changes: Partial<ClusterSettings> = {},
     client: KubeClient | null = clientOf(server, clock),
+    node = ownNode,
   ): Cluster => {
     if (client !== null) clients.push(client);
     const settings: ClusterSettings = {
@@ -116,7 +117,7 @@ describe("the ConfigMap", () => {
       clock,
       log: log.log,
       random: () => 0.5,
-      node: ownNode,
+      node,
       keep: {
         load: async (kind) => kept.get(kind) ?? null,
         save: async (kind, json) => void kept.set(kind, json),
@@ -144,8 +145,9 @@ describe("the ConfigMap", () => {
   const start = async (
     changes: Partial<ClusterSettings> = {},
     client?: KubeClient | null,
+    node?: typeof ownNode,
   ): Promise<void> => {
-    cluster = make(changes, client);
+    cluster = make(changes, client, node);
     await cluster.prepare();
     running.push(cluster.start());
   };
@@ -434,6 +436,17 @@ describe("the ConfigMap", () => {
         1_000,
       );
       assert.deepEqual(facts, [labelled, labelled]);
+    });
+
+    it("are none where there has been no Node of that name for a minute, and come with it", async () => {
+      const spelt = { ...ownNode, name: "node-l" };
+      await start({}, undefined, spelt);
+      await when(clock, "that is known", () => facts.length === 1, 2_000);
+      assert.deepEqual(facts, [{ labels: {}, taints: [] }]);
+      assert.match(cluster.status.lastError ?? "", /no Node "node-l": set node\.name/);
+      server.setNode(spelt.name, { labels: labelled.labels });
+      await when(clock, "they are known", () => facts.length === 2, 2_000);
+      assert.deepEqual(facts[1], labelled);
     });
 
     it("are none where the right was not given for a minute", async () => {
