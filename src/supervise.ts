@@ -58,6 +58,7 @@ export class Supervisor {
       this.#deps.clock,
       () => this.#files,
       () => this.reload(),
+      (cause) => this.log.error("configuration not read", { cause: errorText(cause) }),
     );
     // They may have changed between reading them and now.
     await this.reload();

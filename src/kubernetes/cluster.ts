@@ -203,16 +203,18 @@ export class Cluster {
   }
 
   #followMounts(): Running[] {
-    const { clock, settings } = this.#deps;
-    const { configmapDir, secretsDir } = settings;
+    const { configmapDir, secretsDir } = this.#deps.settings;
     return [
-      ...(configmapDir === null
-        ? []
-        : [followFiles(clock, [configmapDir], () => this.#lookMounted())]),
-      ...(secretsDir === null
-        ? []
-        : [followFiles(clock, [secretsDir], () => this.source.refresh())]),
+      ...this.#follow(configmapDir, () => this.#lookMounted()),
+      ...this.#follow(secretsDir, () => this.source.refresh()),
     ];
+  }
+
+  #follow(dir: string | null, onChange: () => Promise<void>): Running[] {
+    const { clock, log } = this.#deps;
+    const onError = (cause: unknown): void =>
+      log.error("mount not read", { dir, cause: errorText(cause) });
+    return dir === null ? [] : [followFiles(clock, [dir], onChange, onError)];
   }
 
   async #lookMounted(): Promise<void> {
