@@ -218,12 +218,11 @@ export class Cluster {
   }
 
   async #lookMounted(): Promise<void> {
-    const { settings, log } = this.#deps;
-    const { configmapDir: dir } = settings;
+    const { configmapDir: dir } = this.#deps.settings;
     try {
       await this.source.mounted(dir === null ? { kind: "no-mount" } : readMounted(dir));
     } catch (cause) {
-      log.warn("mounted configmap unreadable", { cause: errorText(cause) });
+      await this.source.unreadable(cause);
     }
   }
 

@@ -416,6 +416,42 @@ describe("the ConfigMap", () => {
     assert.equal(cluster.source.status.status, "ok");
   });
 
+  describe("that is mounted and cannot be read", () => {
+    const at = (): string => path.join(dir, "config");
+    beforeEach(() => writeFileSync(at(), "no directory"));
+
+    it("is told in health, is not taken for one that is gone, and comes when it can be read", async () => {
+      await start({ configmapDir: at() }, null);
+      assert.equal(cluster.status.status, "degraded");
+      assert.match(
+        cluster.status.lastError ?? "",
+        /^mounted configmap unreadable: ENOTDIR: .*config/,
+      );
+      assert.equal(cluster.source.spoken, false);
+      assert.deepEqual(log.of("warn"), ["mounted configmap unreadable"]);
+      rmSync(at());
+      new Mount(dir, "config").set({ "config.json": rule(40) });
+      await inForce("40/0");
+      assert.equal(cluster.source.status.status, "ok");
+      renameSync(at(), `${at()}.old`);
+      writeFileSync(at(), "no directory");
+      await when(clock, "it is told", () => cluster.status.status === "degraded", 250);
+      assert.deepEqual(published, ["40/0"]);
+    });
+
+    it("is told beside a watch that works, and beside one that does not", async () => {
+      server.setConfigMap({ "config.json": rule(80) });
+      await start({ configmapDir: at() });
+      await inForce("80/0");
+      assert.equal(cluster.source.status.status, "degraded");
+      assert.match(why(), /^mounted configmap unreadable: ENOTDIR/);
+      await server.stop();
+      await when(clock, "the API server is missed", () => /ECONNREFUSED/.test(why()), 1_000);
+      assert.equal(cluster.source.status.status, "down");
+      assert.match(why(), /; mounted configmap unreadable: ENOTDIR/);
+    });
+  });
+
   describe("comes with facts of the node, which", () => {
     const labelled = { labels: { pool: "gpu" }, taints: [] };
 
