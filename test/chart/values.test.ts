@@ -258,6 +258,24 @@ for (const helm of helms())
       assert.deepEqual(rules[0]?.["resourceNames"], ["other"]);
     });
 
+    it("gives every pod the port that its probes ask, however the config file changes later", async () => {
+      const args = ["--set", "config.server.port=9100"];
+      for (const [more, port] of [
+        [[], 8001],
+        [args, 9100],
+      ] as const) {
+        const objects = objectsOf(
+          await template(helm, { values: [defaults], release: "tv", namespace: "n", args: more }),
+        );
+        const [agent] = podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.containers ?? [];
+        assert.deepEqual(agent?.ports, [{ name: "http", containerPort: port }]);
+        assert.deepEqual(
+          agent.env?.filter(({ name }) => name === "SERVER_PORT"),
+          [{ name: "SERVER_PORT", value: String(port) }],
+        );
+      }
+    });
+
     it("notes with what token the API answers", async () => {
       // Without a cluster, not every helm shows the notes: they are rendered as an object of a copy.
       const copy = path.join(dir, "chart");
