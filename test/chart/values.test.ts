@@ -276,6 +276,29 @@ for (const helm of helms())
       }
     });
 
+    it("names nothing of the cluster's as another release in another namespace does", async () => {
+      const values = [path.join(valueSets, "everything.yaml")];
+      const wide = async (namespace: string, fullname: string): Promise<readonly string[]> => {
+        const args = ["--set", `fullnameOverride=${fullname}`];
+        const text = await template(helm, { values, release: "tv", namespace, args });
+        return objectsOf(text)
+          .filter(
+            ({ metadata }) =>
+              (metadata.namespace ?? namespace) !== namespace || !metadata.namespace,
+          )
+          .filter(({ kind }) => /Role|Policy/.test(kind))
+          .map(({ kind, metadata }) => `${kind}/${metadata.name}`);
+      };
+      const [one, other] = [await wide("team-a", "targetvpc"), await wide("team", "a-targetvpc")];
+      assert.ok(one.length >= 8, one.join());
+      assert.deepEqual(
+        one.filter((name) => other.includes(name)),
+        [],
+      );
+      for (const name of await wide("n".repeat(63), "f".repeat(46)))
+        assert.ok(name.length < 253, name);
+    });
+
     it("notes with what token the API answers", async () => {
       // Without a cluster, not every helm shows the notes: they are rendered as an object of a copy.
       const copy = path.join(dir, "chart");
