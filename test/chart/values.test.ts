@@ -76,6 +76,19 @@ const clashes: readonly (readonly [string, RegExp])[] = [
     "extraEnv[0].name=KUBERNETES_NODE_CONDITION,extraEnv[0].value=x",
     /set config\.kubernetes\.node_condition instead/,
   ],
+  [
+    "serviceAccount.create=false",
+    /serviceAccount\.create is false: name yours in serviceAccount\.name/,
+  ],
+  [
+    "config.kubernetes.namespace=other",
+    /config\.kubernetes\.namespace is other, .* in monitoring, the release's namespace: leave it/,
+  ],
+  [
+    "extraEnv[0].name=KUBERNETES_NAMESPACE,extraEnv[0].value=other",
+    /extraEnv names KUBERNETES_NAMESPACE, .* the release's namespace: leave it/,
+  ],
+  ["fullnameOverride=1st", /the name 1st begins with no letter.*: set fullnameOverride/],
   ["podLabels.app\\.kubernetes\\.io/name=x", /podLabels.*app\.kubernetes\.io\/name/],
   ["secrets.existingSecret=x", /name its keys in secrets\.keys/],
   ["secrets.existingSecret=x,secrets.keys.serverToken=t", /secrets\.keys\.redisPassword/],
@@ -228,6 +241,11 @@ for (const helm of helms())
     it("takes a release and a namespace whose names look like numbers", async () => {
       const values = [path.join(valueSets, "everything.yaml")];
       const args = ["--set", "extraObjects=null"];
+      await assert.rejects(
+        template(helm, { values, release: "123", namespace: "2026", args }),
+        /the name 123-agent begins with no letter.*: set fullnameOverride/,
+      );
+      args.push("--set", "fullnameOverride=v123");
       const objects = objectsOf(
         await template(helm, { values, release: "123", namespace: "2026", args }),
       );
@@ -236,7 +254,7 @@ for (const helm of helms())
         for (const text of [name, namespace, ...Object.values(labels)])
           assert.equal(typeof text, "string", `${kind} ${name}: ${text}`);
       }
-      const [agent] = podSpec(the(objects, "DaemonSet/2026/123-agent"))?.containers ?? [];
+      const [agent] = podSpec(the(objects, "DaemonSet/2026/v123"))?.containers ?? [];
       for (const { name, value = "" } of agent?.env ?? [])
         assert.equal(typeof value, "string", name);
     });
@@ -297,6 +315,19 @@ for (const helm of helms())
       );
       for (const name of await wide("n".repeat(63), "f".repeat(46)))
         assert.ok(name.length < 253, name);
+    });
+
+    it("takes the release's own namespace, and a ServiceAccount of the user's", async () => {
+      const sets =
+        "config.kubernetes.namespace=n,serviceAccount.create=false,serviceAccount.name=mine";
+      const args = ["--set", sets];
+      const objects = objectsOf(
+        await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
+      );
+      assert.equal(
+        podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.["serviceAccountName"],
+        "mine",
+      );
     });
 
     it("notes with what token the API answers", async () => {

@@ -4,6 +4,7 @@
 {{- include "targetvpc.validateRedis" . -}}
 {{- include "targetvpc.validateBundledRedis" . -}}
 {{- include "targetvpc.validateServer" . -}}
+{{- include "targetvpc.validateNames" . -}}
 {{- range $label, $_ := include "targetvpc.selector" (list . "agent") | fromYaml -}}
 {{- if hasKey $.Values.podLabels $label -}}
 {{- fail (printf "podLabels must leave %s alone: the DaemonSet finds its pods by it" $label) -}}
@@ -94,6 +95,27 @@
 {{- range .Values.extraEnv -}}
 {{- with index $instead .name -}}
 {{- fail (printf "extraEnv names what the chart's own objects follow: set config.%s instead" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Names that must be known here, or that the API server would refuse. */}}
+{{- define "targetvpc.validateNames" -}}
+{{- $name := include "targetvpc.fullname" . -}}
+{{- if not (regexMatch "^[a-z]" $name) -}}
+{{- fail (printf "the name %s begins with no letter, as those of Services must: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- if and (include "targetvpc.usesApi" .) (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.create is false: name yours in serviceAccount.name, or every pod of the namespace would have the agents' rights" -}}
+{{- end -}}
+{{- $place := printf "roles, mounts and policy are for the watched ConfigMap in %s, the release's namespace: leave it" .Release.Namespace -}}
+{{- $namespace := include "targetvpc.setting" (list . "kubernetes" "namespace" .Release.Namespace) -}}
+{{- if ne $namespace .Release.Namespace -}}
+{{- fail (printf "config.kubernetes.namespace is %s, but %s" $namespace $place) -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if eq .name "KUBERNETES_NAMESPACE" -}}
+{{- fail (printf "extraEnv names KUBERNETES_NAMESPACE, but %s" $place) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
