@@ -276,6 +276,19 @@ for (const helm of helms())
       assert.deepEqual(rules[0]?.["resourceNames"], ["other"]);
     });
 
+    it("takes the release's own namespace, and a ServiceAccount of the user's", async () => {
+      const sets =
+        "config.kubernetes.namespace=n,serviceAccount.create=false,serviceAccount.name=mine";
+      const args = ["--set", sets];
+      const objects = objectsOf(
+        await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
+      );
+      assert.equal(
+        podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.["serviceAccountName"],
+        "mine",
+      );
+    });
+
     it("gives every pod the port that its probes ask, however the config file changes later", async () => {
       const args = ["--set", "config.server.port=9100"];
       for (const [more, port] of [
@@ -317,33 +330,34 @@ for (const helm of helms())
         assert.ok(name.length < 253, name);
     });
 
-    it("takes the release's own namespace, and a ServiceAccount of the user's", async () => {
-      const sets =
-        "config.kubernetes.namespace=n,serviceAccount.create=false,serviceAccount.name=mine";
-      const args = ["--set", sets];
-      const objects = objectsOf(
-        await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
-      );
-      assert.equal(
-        podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.["serviceAccountName"],
-        "mine",
+    /** Renders a template beside those of the chart, in a copy of it. */
+    const renderWith = async (name: string, text: string, set: string): Promise<string> => {
+      const copy = path.join(dir, name);
+      await cp(chart, copy, { recursive: true });
+      await writeFile(path.join(copy, `templates/${name}.yaml`), text);
+      const args = ["tv", copy, "--namespace", "n", "--kube-version", kubeVersion];
+      return output(helm, ["template", ...args, "--set", set]);
+    };
+
+    /** Without a cluster, not every helm shows the notes: they are rendered as an object of a copy. */
+    const notes = async (set: string): Promise<string> => {
+      const text = await readFile(path.join(chart, "templates/NOTES.txt"), "utf8");
+      const object = `{{ define "notes" }}${text}{{ end }}kind: Notes\ndata: {{ include "notes" . | toJson }}\n`;
+      const rendered = await renderWith("notes", object, set);
+      return JSON.parse(/kind: Notes\ndata: (.*)/.exec(rendered)?.[1] ?? '""') as string;
+    };
+
+    it("notes how to uninstall where the job that takes the condition off cannot run", async () => {
+      const line = /helm -n n uninstall tv --no-hooks/;
+      assert.doesNotMatch(await notes("config.log.level=info"), line);
+      assert.match(await notes("config.kubernetes.node_condition=true"), line);
+      assert.doesNotMatch(
+        await notes("config.kubernetes.node_condition=true,rbac.create=false"),
+        line,
       );
     });
 
     it("notes with what token the API answers", async () => {
-      // Without a cluster, not every helm shows the notes: they are rendered as an object of a copy.
-      const copy = path.join(dir, "chart");
-      await cp(chart, copy, { recursive: true });
-      const text = await readFile(path.join(copy, "templates/NOTES.txt"), "utf8");
-      await writeFile(
-        path.join(copy, "templates/notes.yaml"),
-        `{{ define "notes" }}${text}{{ end }}kind: Notes\ndata: {{ include "notes" . | toJson }}\n`,
-      );
-      const notes = async (set: string): Promise<string> => {
-        const args = ["tv", copy, "--namespace", "n", "--kube-version", kubeVersion];
-        const rendered = await output(helm, ["template", ...args, "--set", set]);
-        return JSON.parse(/kind: Notes\ndata: (.*)/.exec(rendered)?.[1] ?? '""') as string;
-      };
       const open = await notes("config.server.protect=writes");
       assert.match(open, /Reading needs no token/);
       assert.doesNotMatch(open, /Authorization/);
