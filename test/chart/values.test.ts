@@ -357,6 +357,43 @@ for (const helm of helms())
       );
     });
 
+    it("notes how the bundled Redis gets a volume later, and refuses to change that of a StatefulSet", async () => {
+      assert.match(
+        await notes("redis.persistence.enabled=false"),
+        /kubectl -n n delete statefulset tv-targetvpc-redis/,
+      );
+      const claim = (spec: object): object => ({ spec: { volumeClaimTemplates: [{ spec }] } });
+      const of = (storage: string, storageClassName?: string): object =>
+        claim({ resources: { requests: { storage } }, storageClassName });
+      const judge = (found: object, set: string): Promise<string> =>
+        renderWith(
+          "claims",
+          `{{ include "targetvpc.validateClaim" (list . (fromJson ${JSON.stringify(JSON.stringify(found))})) }}`,
+          set,
+        );
+      const kept = "redis.persistence.enabled=true";
+      for (const [found, set] of [
+        [{}, kept],
+        [{}, "redis.persistence.enabled=false"],
+        [{ spec: {} }, "redis.persistence.enabled=false"],
+        [of("2Gi"), kept],
+        [of("2Gi"), `${kept},redis.persistence.size=2048Mi`],
+        [of("1536Gi"), `${kept},redis.persistence.size=1.5Ti`],
+        [of("2Gi", "fast"), `${kept},redis.persistence.storageClass=fast`],
+      ] as const)
+        await assert.doesNotReject(judge(found, set), JSON.stringify([found, set]));
+      const why =
+        /redis\.persistence differs from that of the StatefulSet tv-targetvpc-redis, .*: kubectl -n n delete statefulset tv-targetvpc-redis/;
+      for (const [found, set] of [
+        [{ spec: {} }, kept],
+        [of("2Gi"), "redis.persistence.enabled=false"],
+        [of("2Gi"), `${kept},redis.persistence.size=4Gi`],
+        [of("2Gi"), `${kept},redis.persistence.storageClass=fast`],
+        [of("2Gi", "fast"), kept],
+      ] as const)
+        await assert.rejects(judge(found, set), why, JSON.stringify([found, set]));
+    });
+
     it("notes with what token the API answers", async () => {
       const open = await notes("config.server.protect=writes");
       assert.match(open, /Reading needs no token/);
