@@ -1,5 +1,6 @@
 import { errorText } from "./core/errors.ts";
 import type { Clock, Log, Running } from "./core/ports.ts";
+import { tryListening } from "./api/listen.ts";
 import { followFiles } from "./base/follow.ts";
 import type { App } from "./app.ts";
 import { difference, type Loaded, type Settings } from "./settings.ts";
@@ -16,7 +17,7 @@ export interface SuperviseDeps {
   readonly load: () => Promise<Loaded>;
   /** Builds an agent and starts nothing. */
   readonly create: (settings: Settings) => Agent;
-  /** A changed agent could not be started; its predecessor has ended. */
+  /** Neither a changed agent could be started nor one as it was before; that has ended. */
   readonly onLost: (cause: unknown) => void;
 }
 
@@ -57,6 +58,7 @@ export class Supervisor {
       this.#deps.clock,
       () => this.#files,
       () => this.reload(),
+      (cause) => this.log.error("configuration not read", { cause: errorText(cause) }),
     );
     // They may have changed between reading them and now.
     await this.reload();
@@ -112,18 +114,34 @@ export class Supervisor {
   }
 
   async #replace(settings: Settings): Promise<void> {
-    const old = this.#agent;
+    const { server } = this.#settings.config;
+    const { host, port } = settings.config.server;
+    // The port it has itself is free when it hands over; another one must be now.
+    await tryListening({ host, port: port === server.port ? 0 : port });
     // What already fails to be built is refused, and nothing is stopped for it.
     const next = this.#deps.create(settings);
-    old.log.info("restarting with a changed configuration", { path: settings.path });
+    const { app, log } = this.#agent;
+    log.info("restarting with a changed configuration", { path: settings.path });
     try {
-      await old.app.handOver();
-      if (this.#ended) return;
-      this.#agent = next;
-      this.#settings = settings;
-      await next.app.start();
+      await app.handOver();
+      if (!this.#ended) await this.#startOrGoBack(next, settings);
     } catch (cause) {
       if (!this.#ended) this.#deps.onLost(cause);
+    }
+  }
+
+  /** Starts another agent; when that fails, one as before, which refuses the settings. Throws when this fails too. */
+  async #startOrGoBack(next: Agent, settings: Settings): Promise<void> {
+    this.#agent = next;
+    try {
+      await next.app.start();
+      this.#settings = settings;
+    } catch (cause) {
+      await next.app.stop();
+      if (this.#ended) return;
+      this.#agent = this.#deps.create(this.#settings);
+      await this.#agent.app.start();
+      if (!this.#ended) this.#refuse(cause);
     }
   }
 }

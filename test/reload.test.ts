@@ -204,12 +204,72 @@ describe("the agent follows its own configuration", function () {
     assert.equal(events(agent, "restarting with a changed configuration").length, 2);
   });
 
-  it("ends with exit code 2 when the new port is taken", async () => {
+  it("goes on as it was when the new port is taken, and takes up the next good file", async () => {
     const other = await start({});
-    const agent = await start({ server: { port: await freePort() } }, { env: { SERVER_PORT: "" } });
-    await rewrite(agent, { server: { port: Number(new URL(other.url).port) } });
-    await eventually("it says so", () => agent.output().includes("server.port"));
-    assert.equal(await agent.stop(), 2);
+    const port = await freePort();
+    const agent = await start({ server: { port } }, { env: { SERVER_PORT: "" } });
+    await sampled(agent, 2);
+    const taken = { server: { port: Number(new URL(other.url).port) } };
+    await rewrite(agent, taken);
+    await eventually("it is degraded", async () => (await fileOf(agent)).status === "degraded");
+    assert.equal(
+      (await fileOf(agent)).last_error,
+      `server.port: 127.0.0.1:${taken.server.port} is in use by another process`,
+    );
+    process.kill(agent.pid, "SIGHUP");
+    await sampled(agent, 5);
+    assert.equal(events(agent, "configuration refused").length, 1);
+    assert.equal(events(agent, "listening").length, 1, "nothing was stopped for it");
+    await rewrite(agent, { server: { port }, alerts: { rules: [rule(77)] } });
+    await eventually("the next good file is in force", async () =>
+      (await agent.get("/api/rules")).text.includes('"levels":{"warning":77}'),
+    );
+    assert.equal((await fileOf(agent)).status, "ok");
+    await rewrite(agent, taken);
+    await eventually("it is degraded", async () => (await fileOf(agent)).status === "degraded");
+    await other.stop();
+    process.kill(agent.pid, "SIGHUP");
+    await restarted(agent, 1);
+    assert.equal(Number(new URL(agent.url).port), taken.server.port);
+    assert.equal(await agent.stop(), 0);
+  });
+
+  it("runs with the old settings again when it cannot start with the new ones", async () => {
+    const robot = await feishu();
+    const channels = [{ type: "feishu", webhook_url: robot.url, enabled: true }];
+    const alerts = { ...always, channels };
+    const port = await freePort();
+    const agent = await start(
+      { server: { host: "127.0.0.1", port }, alerts },
+      { env: { SERVER_PORT: "", SERVER_HOST: "" } },
+    );
+    await eventually("the alert arrived", () => robot.received.length === 1);
+    // Every address of the port: this agent has one of them, somebody else another.
+    const neighbour = createServer();
+    neighbour.listen(port, "127.0.0.2");
+    await once(neighbour, "listening");
+    track(neighbour, async () => neighbour.close());
+    await rewrite(agent, { server: { port, host: "0.0.0.0" }, alerts });
+    await restarted(agent, 1);
+    assert.equal(agent.url, `http://127.0.0.1:${port}`);
+    await eventually("it is degraded", async () => (await fileOf(agent)).status === "degraded");
+    const why = `server.port: 0.0.0.0:${port} is in use by another process`;
+    assert.equal((await fileOf(agent)).last_error, why);
+    assert.deepEqual(
+      events(agent, "configuration refused").map(({ reason }) => reason),
+      [why],
+    );
+    await sampled(agent, 3);
+    await rewrite(agent, { server: { host: "127.0.0.1", port }, alerts });
+    await eventually("it is well", async () => (await fileOf(agent)).status === "ok");
+    await rewrite(agent, {
+      server: { host: "127.0.0.1", port, public_url: "https://n.example.com" },
+      alerts,
+    });
+    await restarted(agent, 2);
+    await sampled(agent, 3);
+    assert.equal(robot.received.length, 1, "the alert was neither repeated nor forgotten");
+    assert.equal(await agent.stop(), 0);
   });
 
   it("connects anew when the password of Redis is rotated", async () => {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import { AgentError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 
@@ -43,6 +43,14 @@ export async function listen(server: Server, wanted: Listening): Promise<Listeni
   return address === null || typeof address === "string"
     ? wanted
     : { host: address.address, port: address.port };
+}
+
+/** Opens a port and closes it again. Throws CONFIG_INVALID when the address cannot be had. */
+export async function tryListening(wanted: Listening): Promise<void> {
+  const server = createServer();
+  await listen(server, wanted);
+  server.close();
+  await once(server, "close");
 }
 
 /** How long requests in flight may go on when the agent stops; it has two seconds in all. */

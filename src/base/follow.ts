@@ -39,8 +39,8 @@ export function fingerprint(paths: readonly string[]): string {
 
 /**
  * Tells when files, or directories with the files in them, have changed and are at rest again, so that nobody reads a
- * file half written. Another list of paths is a change too. `onChange` handles its own failures; looks wait until it is
- * done, and so must not be stopped and waited for from within.
+ * file half written. Another list of paths is a change too. Looks wait until `onChange` is done, which so must not stop them
+ * and wait for that; when it fails, `onError` is told, and the next change is another one.
  *
  * It polls, at some 20 µs a look for six files: inotify runs out of instances on busy nodes
  * (`fs.inotify.max_user_instances`) and loses renames over overlay and network mounts, and a rename is all that happens
@@ -51,6 +51,7 @@ export function followFiles(
   clock: Clock,
   paths: readonly string[] | (() => readonly string[]),
   onChange: () => void | Promise<void>,
+  onError: (cause: unknown) => void,
 ): Running {
   const look = (): string => fingerprint(typeof paths === "function" ? paths() : paths);
   let known = look();
@@ -66,6 +67,7 @@ export function followFiles(
     return lookEveryMs;
   };
   return loop(clock, step, (cause) => {
-    throw cause;
+    onError(cause);
+    return lookEveryMs;
   });
 }

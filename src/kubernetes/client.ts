@@ -2,7 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { AgentError, codeOf, errorText } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
-import { deadline } from "../base/every.ts";
+import { deadline, untilAborted } from "../base/every.ts";
 import { describeFailure, openRequest, readBody, serverMs } from "../base/http.ts";
 import type { Access, Credentials } from "./credentials.ts";
 
@@ -71,6 +71,16 @@ function wasStale(cause: unknown, signal: AbortSignal): boolean {
   return !signal.aborted && (code === "ECONNRESET" || code === "EPIPE");
 }
 
+/** The credentials as they are now: a plugin of the kubeconfig that hangs must not hold up a request for ever. */
+async function accessOf(credentials: Credentials, signal: AbortSignal): Promise<Access> {
+  try {
+    return await untilAborted(credentials.access(), signal);
+  } catch (cause) {
+    const why = `credentials: ${describeFailure(cause, signal)}`;
+    throw new AgentError("HTTP_FAILED", why, { cause });
+  }
+}
+
 /** Agents for one state of the TLS material; another one gets new ones. */
 interface Agents {
   readonly fingerprint: string;
@@ -82,6 +92,8 @@ class Client implements KubeClient {
   readonly #load: () => Promise<Credentials>;
   readonly #clock: Clock;
   #credentials: Promise<Credentials> | null = null;
+  /** Where the API server is; null: not known yet. */
+  #address: string | null = null;
   #agents: Agents | null = null;
   #offsetMs = 0;
 
@@ -160,7 +172,8 @@ class Client implements KubeClient {
 
   async #open(request: KubeRequest): Promise<http.IncomingMessage> {
     const credentials = await this.#loaded();
-    const access = await credentials.access();
+    this.#address = credentials.server;
+    const access = await accessOf(credentials, request.signal);
     const url = new URL(credentials.server + request.path);
     const { requests, watches } = this.#agentsFor(access, url.protocol === "https:");
     for (const [name, value] of Object.entries(request.query ?? {}))
@@ -198,7 +211,8 @@ class Client implements KubeClient {
 
   #failure(cause: unknown, signal: AbortSignal): AgentError {
     const why = cause instanceof AgentError ? errorText(cause) : describeFailure(cause, signal);
-    return new AgentError("HTTP_FAILED", `API server: ${why}`, { cause });
+    const where = this.#address === null ? "" : ` at ${this.#address}`;
+    return new AgentError("HTTP_FAILED", `API server${where}: ${why}`, { cause });
   }
 }
 

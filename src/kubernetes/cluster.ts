@@ -145,7 +145,7 @@ export class Cluster {
         this.#tellFacts(factsOf(seen));
         void this.#keepsakes.saveFacts(factsOf(seen));
       },
-      onForbidden: () => {
+      onRefused: () => {
         // Nothing will ever be known: rules that ask for labels do not stand, and nobody waits for them.
         if (!this.#knowsFacts) this.#tellFacts({ labels: {}, taints: [] });
       },
@@ -203,25 +203,26 @@ export class Cluster {
   }
 
   #followMounts(): Running[] {
-    const { clock, settings } = this.#deps;
-    const { configmapDir, secretsDir } = settings;
+    const { configmapDir, secretsDir } = this.#deps.settings;
     return [
-      ...(configmapDir === null
-        ? []
-        : [followFiles(clock, [configmapDir], () => this.#lookMounted())]),
-      ...(secretsDir === null
-        ? []
-        : [followFiles(clock, [secretsDir], () => this.source.refresh())]),
+      ...this.#follow(configmapDir, () => this.#lookMounted()),
+      ...this.#follow(secretsDir, () => this.source.refresh()),
     ];
   }
 
+  #follow(dir: string | null, onChange: () => Promise<void>): Running[] {
+    const { clock, log } = this.#deps;
+    const onError = (cause: unknown): void =>
+      log.error("mount not read", { dir, cause: errorText(cause) });
+    return dir === null ? [] : [followFiles(clock, [dir], onChange, onError)];
+  }
+
   async #lookMounted(): Promise<void> {
-    const { settings, log } = this.#deps;
-    const { configmapDir: dir } = settings;
+    const { configmapDir: dir } = this.#deps.settings;
     try {
       await this.source.mounted(dir === null ? { kind: "no-mount" } : readMounted(dir));
     } catch (cause) {
-      log.warn("mounted configmap unreadable", { cause: errorText(cause) });
+      await this.source.unreadable(cause);
     }
   }
 

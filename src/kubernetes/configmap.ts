@@ -73,6 +73,8 @@ export class ConfigMapSource {
   readonly #status: StatusKeeper;
   #watched: Known | null = null;
   #mounted: Mounted = { kind: "no-mount" };
+  /** Why it is not known what is mounted now. */
+  #unreadable: string | null = null;
   #cached: { readonly content: Content; readonly sinceMs: number } | null = null;
   #blind: Blind | null = null;
   /** Why the present version is not in force. */
@@ -139,6 +141,16 @@ export class ConfigMapSource {
   /** What is mounted now. */
   async mounted(mounted: Mounted): Promise<void> {
     this.#mounted = mounted;
+    this.#unreadable = null;
+    await this.#judge(false);
+  }
+
+  /** What is mounted cannot be read: what was read before stays. */
+  async unreadable(cause: unknown): Promise<void> {
+    const reason = `mounted configmap unreadable: ${errorText(cause)}`;
+    if (this.#unreadable !== reason)
+      this.#deps.log.warn("mounted configmap unreadable", { cause: errorText(cause) });
+    this.#unreadable = reason;
     await this.#judge(false);
   }
 
@@ -205,7 +217,7 @@ export class ConfigMapSource {
 
   /** Nobody will tell, now and until somebody changes rights or mounts. */
   get #isHopeless(): boolean {
-    if (this.#blind === null) return !this.#deps.isWatched;
+    if (this.#blind === null) return !this.#deps.isWatched && this.#unreadable === null;
     const { forbiddenSinceMs: sinceMs } = this.#blind;
     return sinceMs !== null && this.#deps.clock.monotonic() - sinceMs >= refusalStandsMs;
   }
@@ -252,11 +264,21 @@ export class ConfigMapSource {
   }
 
   #health(): { readonly status: ComponentState; readonly why: string | null } {
+    const unreadable = this.#unreadable;
+    const { status, why } = this.#healthOfContent();
+    if (unreadable === null) return { status, why };
+    return {
+      status: status === "down" ? "down" : "degraded",
+      why: why === null ? unreadable : `${why}; ${unreadable}`,
+    };
+  }
+
+  #healthOfContent(): { readonly status: ComponentState; readonly why: string | null } {
     const blind = this.#blind;
     if (this.#refusal !== null) return { status: "degraded", why: `refused: ${this.#refusal}` };
     if (blind === null && this.#judged !== null) return { status: "ok", why: null };
     if (blind === null)
-      return this.#deps.isWatched
+      return this.#deps.isWatched || this.#unreadable !== null
         ? { status: "starting", why: null }
         : { status: "degraded", why: "nothing is mounted at kubernetes.configmap_dir" };
     const using = this.#way === "none" ? "" : ` (in force: ${this.#way})`;
@@ -269,7 +291,7 @@ export class ConfigMapSource {
     const before = this.#status.current.status;
     const { status, why } = this.#health();
     if (!this.#status.set(status, why)) return;
-    if (status !== "ok" && this.#refusal === null)
+    if (status !== "ok" && this.#refusal === null && why !== this.#unreadable)
       log.warn("configmap not watched", { configmap: title, reason: why });
     else if (status === "ok" && before !== "starting")
       log.info("configmap watched again", { configmap: title, by: this.#way });

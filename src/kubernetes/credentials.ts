@@ -16,7 +16,7 @@ export interface Access {
 /** Where the API server is, and who asks. */
 export interface Credentials {
   readonly server: string;
-  /** As the files have it now; a token file is read at most once a minute. */
+  /** As the files have it now; a token file is read at most once a minute. As slow as a plugin of the kubeconfig. */
   access(): Promise<Access>;
   /** Has the token read anew with the next access: the server has refused it. Throws as loading does. */
   renew(): void;
@@ -78,12 +78,24 @@ export async function loadCredentials(
   };
   const { server, ...first } = load();
   let { config } = first;
+  const ask = async (of: typeof config): Promise<Access> => {
+    const options: RequestOptions = {};
+    await of.applyToHTTPSOptions(options);
+    return accessOf(options);
+  };
+  let asked: { readonly of: typeof config; readonly access: Promise<Access> } | null = null;
   return {
     server,
     access: async () => {
-      const options: RequestOptions = {};
-      await config.applyToHTTPSOptions(options);
-      return accessOf(options);
+      // Who comes meanwhile waits for the same: a plugin that hangs is not started with every try.
+      if (asked?.of === config) return asked.access;
+      const mine = { of: config, access: ask(config) };
+      asked = mine;
+      try {
+        return await mine.access;
+      } finally {
+        if (asked === mine) asked = null;
+      }
     },
     renew: () => {
       config = load().config;

@@ -17,8 +17,8 @@ export interface NodeDeps {
   readonly name: string;
   /** Told after every look that changed something of what rules may match. */
   readonly onChange: (node: KubeNode) => void;
-  /** The agent may not look, for a minute now and until somebody gives it the right. */
-  readonly onForbidden: () => void;
+  /** There is no such Node, or the agent may not look: for a minute now, and until somebody mends it. */
+  readonly onRefused: () => void;
 }
 
 /**
@@ -36,7 +36,7 @@ export class OwnNode {
   readonly #status: StatusKeeper;
   #seen: KubeNode | null = null;
   #failures = 0;
-  #forbiddenSinceMs: number | null = null;
+  #refusedSinceMs: number | null = null;
 
   constructor(deps: NodeDeps) {
     this.#deps = deps;
@@ -69,29 +69,29 @@ export class OwnNode {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { client, name, onForbidden } = this.#deps;
+    const { client, name, onRefused } = this.#deps;
     const path = `/api/v1/nodes/${encodeURIComponent(name)}`;
     const query = { resourceVersion: "0" };
     const reply = await client.request({ method: "GET", path, query, signal });
     if (reply.status === 200) return this.#take(reply.body);
     const refusal = refusalOf(reply.status, reply.body);
-    if (reply.status === 404)
-      return this.#fail("degraded", `no Node "${name}": set node.name (NODE_NAME) to its name`);
-    this.#fail(
-      refusal.code === 403 ? "degraded" : "down",
-      explainRefusal(rights.node, "", refusal),
-    );
-    if (refusal.code !== 403) return;
+    const lasts = refusal.code === 403 || refusal.code === 404;
+    const why =
+      refusal.code === 404
+        ? `no Node "${name}": set node.name (NODE_NAME) to its name`
+        : explainRefusal(rights.node, "", refusal);
+    this.#fail(lasts ? "degraded" : "down", why);
+    if (!lasts) return;
     const nowMs = this.#deps.clock.monotonic();
-    this.#forbiddenSinceMs ??= nowMs;
-    if (nowMs - this.#forbiddenSinceMs >= refusalStandsMs) onForbidden();
+    this.#refusedSinceMs ??= nowMs;
+    if (nowMs - this.#refusedSinceMs >= refusalStandsMs) onRefused();
   }
 
   #take(body: unknown): void {
     const parsed = v.safeParse(nodeSchema, body);
     if (!parsed.success) return this.#fail("down", "API server: not a Node");
     this.#failures = 0;
-    this.#forbiddenSinceMs = null;
+    this.#refusedSinceMs = null;
     if (this.#status.set("ok") && this.#seen !== null)
       this.#deps.log.info("kubernetes node seen again");
     const before = this.#seen;

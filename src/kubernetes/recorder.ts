@@ -56,6 +56,14 @@ interface Wait {
   readonly state: "degraded" | "down";
 }
 
+/** One object's Events wait, after each failure longer. */
+interface Hold {
+  readonly wait: Wait;
+  readonly failures: number;
+  /** Monotonic. */
+  readonly untilMs: number;
+}
+
 type Outcome =
   Wait | { readonly kind: "done" } | { readonly kind: "drop"; readonly reason: string };
 
@@ -90,8 +98,11 @@ export class EventRecorder {
   readonly #budget = new EventBudget();
   readonly #waiting: Task[] = [];
   readonly #counters = { sent: 0, renewed: 0, suppressed: 0, dropped: 0 };
+  /** Objects whose Events wait for something of their own. */
+  readonly #held = new Map<Subject, Hold>();
+  /** How often in a row the API server was not there for any of them. */
   #failures = 0;
-  #idle: AbortController | null = null;
+  #rests: AbortController | null = null;
 
   constructor(deps: RecorderDeps) {
     this.#deps = deps;
@@ -135,43 +146,68 @@ export class EventRecorder {
       this.#counters.dropped += 1;
     }
     this.#waiting.push(task);
-    this.#idle?.abort();
+    this.#rests?.abort();
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#deps;
     while (!signal.aborted) {
-      if (this.#waiting.length === 0) {
-        this.#idle = new AbortController();
-        await clock.sleep(idleMs, AbortSignal.any([this.#idle.signal, signal]));
-        this.#idle = null;
+      if (!this.#waiting.some(({ subject }) => this.#isDue(subject))) {
+        await this.#rest(signal);
         continue;
       }
-      const wait = await this.#sendAll(signal);
+      const down = await this.#sendAll(signal);
       if (signal.aborted) return;
-      this.#note(wait);
-      if (wait !== null)
+      this.#failures = down === null ? 0 : this.#failures + 1;
+      this.#note(down ?? this.#firstHeld());
+      if (down !== null)
         await clock.sleep(backoffMs(this.#failures, backoffLimits, random), signal);
     }
   }
 
-  /** Sends what can be sent now; the worst of what something waits for, null: nothing waits. */
+  /** Until something new is recorded, or an object's Events are to be tried again. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const untilMs = [...this.#held.values()].map((hold) => hold.untilMs - clock.monotonic());
+    this.#rests = new AbortController();
+    await clock.sleep(Math.min(idleMs, ...untilMs), AbortSignal.any([this.#rests.signal, signal]));
+    this.#rests = null;
+  }
+
+  #isDue(subject: Subject): boolean {
+    return (this.#held.get(subject)?.untilMs ?? 0) <= this.#deps.clock.monotonic();
+  }
+
+  /** Sends what can be sent now; why nothing at all can be, null: it can. */
   async #sendAll(signal: AbortSignal): Promise<Wait | null> {
-    const held = new Map<Subject, Wait>();
     for (const task of this.#waiting.slice()) {
       // What is one object's trouble holds up its own Events, in their order, and no other's.
-      if (held.has(task.subject)) continue;
+      if (!this.#isDue(task.subject)) continue;
       const outcome = await this.#send(task, signal);
       if (signal.aborted) return null;
       if (outcome.kind !== "wait") this.#settle(task, outcome);
       else if (outcome.state === "down") return outcome;
-      else held.set(task.subject, outcome);
+      else this.#hold(task.subject, outcome);
     }
-    const [first = null] = held.values();
-    return first;
+    const subjects = new Set(this.#waiting.map(({ subject }) => subject));
+    for (const subject of this.#held.keys()) if (!subjects.has(subject)) this.#held.delete(subject);
+    return null;
+  }
+
+  #hold(subject: Subject, wait: Wait): void {
+    const { clock, random } = this.#deps;
+    const failures = 1 + (this.#held.get(subject)?.failures ?? 0);
+    const untilMs = clock.monotonic() + backoffMs(failures, backoffLimits, random);
+    this.#held.set(subject, { wait, failures, untilMs });
+  }
+
+  #firstHeld(): Wait | null {
+    const [first] = this.#held.values();
+    return first?.wait ?? null;
   }
 
   #settle(task: Task, outcome: Exclude<Outcome, Wait>): void {
+    this.#held.delete(task.subject);
     const at = this.#waiting.indexOf(task);
     // Not there: too many came meanwhile.
     if (at >= 0) this.#waiting.splice(at, 1);
@@ -182,7 +218,6 @@ export class EventRecorder {
 
   #note(wait: Wait | null): void {
     const { log } = this.#deps;
-    this.#failures = wait === null ? 0 : this.#failures + 1;
     if (wait === null) {
       if (this.#status.set("ok")) log.info("kubernetes events sent again");
     } else if (this.#status.set(wait.state, wait.reason))

@@ -17,6 +17,8 @@ import type { Running } from "../../src/core/ports.ts";
 import { ManualClock } from "../support/clock.ts";
 import { publish } from "../support/mount.ts";
 
+const fail = (cause: unknown): never => assert.fail(String(cause));
+
 describe("following files", () => {
   let dir: string;
   let clock: ManualClock;
@@ -24,7 +26,7 @@ describe("following files", () => {
   let running: Running;
   const at = (name: string): string => path.join(dir, name);
   const follow = (...names: string[]): void => {
-    running = followFiles(clock, names.map(at), () => void (told += 1));
+    running = followFiles(clock, names.map(at), () => void (told += 1), fail);
   };
   /** Two looks a second apart, and one more after the first that saw something. */
   const pass = async (): Promise<number> => {
@@ -132,6 +134,7 @@ describe("following files", () => {
       clock,
       () => paths,
       () => void (told += 1),
+      fail,
     );
     assert.equal(await pass(), 0);
     paths.push(at("b"));
@@ -139,13 +142,34 @@ describe("following files", () => {
     assert.equal(await pass(), 0);
   });
 
+  it("goes on when what is done about a change fails, and says so", async () => {
+    const failed: string[] = [];
+    await writeFile(at("a"), "1");
+    running = followFiles(
+      clock,
+      [at("a")],
+      async () => {
+        told += 1;
+        if (told === 1) throw new Error("no such luck");
+      },
+      (cause) => void failed.push(String(cause)),
+    );
+    await writeFile(at("a"), "2");
+    await clock.advance(1_250);
+    await writeFile(at("a"), "3");
+    await clock.advance(1_250);
+    assert.equal(told, 2);
+    assert.deepEqual(failed, ["Error: no such luck"]);
+  });
+
   it("sees what changes while the last change is dealt with", async () => {
     await writeFile(at("a"), "1");
     const busy = Promise.withResolvers<undefined>();
-    running = followFiles(clock, [at("a")], () => {
+    const onChange = (): Promise<void> => {
       told += 1;
       return busy.promise;
-    });
+    };
+    running = followFiles(clock, [at("a")], onChange, fail);
     await writeFile(at("a"), "2");
     assert.equal(await pass(), 1);
     await writeFile(at("a"), "3");

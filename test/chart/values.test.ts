@@ -76,6 +76,19 @@ const clashes: readonly (readonly [string, RegExp])[] = [
     "extraEnv[0].name=KUBERNETES_NODE_CONDITION,extraEnv[0].value=x",
     /set config\.kubernetes\.node_condition instead/,
   ],
+  [
+    "serviceAccount.create=false",
+    /serviceAccount\.create is false: name yours in serviceAccount\.name/,
+  ],
+  [
+    "config.kubernetes.namespace=other",
+    /config\.kubernetes\.namespace is other, .* in monitoring, the release's namespace: leave it/,
+  ],
+  [
+    "extraEnv[0].name=KUBERNETES_NAMESPACE,extraEnv[0].value=other",
+    /extraEnv names KUBERNETES_NAMESPACE, .* the release's namespace: leave it/,
+  ],
+  ["fullnameOverride=1st", /the name 1st begins with no letter.*: set fullnameOverride/],
   ["podLabels.app\\.kubernetes\\.io/name=x", /podLabels.*app\.kubernetes\.io\/name/],
   ["secrets.existingSecret=x", /name its keys in secrets\.keys/],
   ["secrets.existingSecret=x,secrets.keys.serverToken=t", /secrets\.keys\.redisPassword/],
@@ -228,6 +241,11 @@ for (const helm of helms())
     it("takes a release and a namespace whose names look like numbers", async () => {
       const values = [path.join(valueSets, "everything.yaml")];
       const args = ["--set", "extraObjects=null"];
+      await assert.rejects(
+        template(helm, { values, release: "123", namespace: "2026", args }),
+        /the name 123-agent begins with no letter.*: set fullnameOverride/,
+      );
+      args.push("--set", "fullnameOverride=v123");
       const objects = objectsOf(
         await template(helm, { values, release: "123", namespace: "2026", args }),
       );
@@ -236,7 +254,7 @@ for (const helm of helms())
         for (const text of [name, namespace, ...Object.values(labels)])
           assert.equal(typeof text, "string", `${kind} ${name}: ${text}`);
       }
-      const [agent] = podSpec(the(objects, "DaemonSet/2026/123-agent"))?.containers ?? [];
+      const [agent] = podSpec(the(objects, "DaemonSet/2026/v123"))?.containers ?? [];
       for (const { name, value = "" } of agent?.env ?? [])
         assert.equal(typeof value, "string", name);
     });
@@ -258,20 +276,125 @@ for (const helm of helms())
       assert.deepEqual(rules[0]?.["resourceNames"], ["other"]);
     });
 
-    it("notes with what token the API answers", async () => {
-      // Without a cluster, not every helm shows the notes: they are rendered as an object of a copy.
-      const copy = path.join(dir, "chart");
-      await cp(chart, copy, { recursive: true });
-      const text = await readFile(path.join(copy, "templates/NOTES.txt"), "utf8");
-      await writeFile(
-        path.join(copy, "templates/notes.yaml"),
-        `{{ define "notes" }}${text}{{ end }}kind: Notes\ndata: {{ include "notes" . | toJson }}\n`,
+    it("takes the release's own namespace, and a ServiceAccount of the user's", async () => {
+      const sets =
+        "config.kubernetes.namespace=n,serviceAccount.create=false,serviceAccount.name=mine";
+      const args = ["--set", sets];
+      const objects = objectsOf(
+        await template(helm, { values: [defaults], release: "tv", namespace: "n", args }),
       );
-      const notes = async (set: string): Promise<string> => {
-        const args = ["tv", copy, "--namespace", "n", "--kube-version", kubeVersion];
-        const rendered = await output(helm, ["template", ...args, "--set", set]);
-        return JSON.parse(/kind: Notes\ndata: (.*)/.exec(rendered)?.[1] ?? '""') as string;
+      assert.equal(
+        podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.["serviceAccountName"],
+        "mine",
+      );
+    });
+
+    it("gives every pod the port that its probes ask, however the config file changes later", async () => {
+      const args = ["--set", "config.server.port=9100"];
+      for (const [more, port] of [
+        [[], 8001],
+        [args, 9100],
+      ] as const) {
+        const objects = objectsOf(
+          await template(helm, { values: [defaults], release: "tv", namespace: "n", args: more }),
+        );
+        const [agent] = podSpec(the(objects, "DaemonSet/n/tv-targetvpc"))?.containers ?? [];
+        assert.deepEqual(agent?.ports, [{ name: "http", containerPort: port }]);
+        assert.deepEqual(
+          agent.env?.filter(({ name }) => name === "SERVER_PORT"),
+          [{ name: "SERVER_PORT", value: String(port) }],
+        );
+      }
+    });
+
+    it("names nothing of the cluster's as another release in another namespace does", async () => {
+      const values = [path.join(valueSets, "everything.yaml")];
+      const wide = async (namespace: string, fullname: string): Promise<readonly string[]> => {
+        const args = ["--set", `fullnameOverride=${fullname}`];
+        const text = await template(helm, { values, release: "tv", namespace, args });
+        return objectsOf(text)
+          .filter(
+            ({ metadata }) =>
+              (metadata.namespace ?? namespace) !== namespace || !metadata.namespace,
+          )
+          .filter(({ kind }) => /Role|Policy/.test(kind))
+          .map(({ kind, metadata }) => `${kind}/${metadata.name}`);
       };
+      const [one, other] = [await wide("team-a", "targetvpc"), await wide("team", "a-targetvpc")];
+      assert.ok(one.length >= 8, one.join());
+      assert.deepEqual(
+        one.filter((name) => other.includes(name)),
+        [],
+      );
+      for (const name of await wide("n".repeat(63), "f".repeat(46)))
+        assert.ok(name.length < 253, name);
+    });
+
+    /** Renders a template beside those of the chart, in a copy of it. */
+    const renderWith = async (name: string, text: string, set: string): Promise<string> => {
+      const copy = path.join(dir, name);
+      await cp(chart, copy, { recursive: true });
+      await writeFile(path.join(copy, `templates/${name}.yaml`), text);
+      const args = ["tv", copy, "--namespace", "n", "--kube-version", kubeVersion];
+      return output(helm, ["template", ...args, "--set", set]);
+    };
+
+    /** Without a cluster, not every helm shows the notes: they are rendered as an object of a copy. */
+    const notes = async (set: string): Promise<string> => {
+      const text = await readFile(path.join(chart, "templates/NOTES.txt"), "utf8");
+      const object = `{{ define "notes" }}${text}{{ end }}kind: Notes\ndata: {{ include "notes" . | toJson }}\n`;
+      const rendered = await renderWith("notes", object, set);
+      return JSON.parse(/kind: Notes\ndata: (.*)/.exec(rendered)?.[1] ?? '""') as string;
+    };
+
+    it("notes how to uninstall where the job that takes the condition off cannot run", async () => {
+      const line = /helm -n n uninstall tv --no-hooks/;
+      assert.doesNotMatch(await notes("config.log.level=info"), line);
+      assert.match(await notes("config.kubernetes.node_condition=true"), line);
+      assert.doesNotMatch(
+        await notes("config.kubernetes.node_condition=true,rbac.create=false"),
+        line,
+      );
+    });
+
+    it("notes how the bundled Redis gets a volume later, and refuses to change that of a StatefulSet", async () => {
+      assert.match(
+        await notes("redis.persistence.enabled=false"),
+        /kubectl -n n delete statefulset tv-targetvpc-redis/,
+      );
+      const claim = (spec: object): object => ({ spec: { volumeClaimTemplates: [{ spec }] } });
+      const of = (storage: string, storageClassName?: string): object =>
+        claim({ resources: { requests: { storage } }, storageClassName });
+      const judge = (found: object, set: string): Promise<string> =>
+        renderWith(
+          "claims",
+          `{{ include "targetvpc.validateClaim" (list . (fromJson ${JSON.stringify(JSON.stringify(found))})) }}`,
+          set,
+        );
+      const kept = "redis.persistence.enabled=true";
+      for (const [found, set] of [
+        [{}, kept],
+        [{}, "redis.persistence.enabled=false"],
+        [{ spec: {} }, "redis.persistence.enabled=false"],
+        [of("2Gi"), kept],
+        [of("2Gi"), `${kept},redis.persistence.size=2048Mi`],
+        [of("1536Gi"), `${kept},redis.persistence.size=1.5Ti`],
+        [of("2Gi", "fast"), `${kept},redis.persistence.storageClass=fast`],
+      ] as const)
+        await assert.doesNotReject(judge(found, set), JSON.stringify([found, set]));
+      const why =
+        /redis\.persistence differs from that of the StatefulSet tv-targetvpc-redis, .*: kubectl -n n delete statefulset tv-targetvpc-redis/;
+      for (const [found, set] of [
+        [{ spec: {} }, kept],
+        [of("2Gi"), "redis.persistence.enabled=false"],
+        [of("2Gi"), `${kept},redis.persistence.size=4Gi`],
+        [of("2Gi"), `${kept},redis.persistence.storageClass=fast`],
+        [of("2Gi", "fast"), kept],
+      ] as const)
+        await assert.rejects(judge(found, set), why, JSON.stringify([found, set]));
+    });
+
+    it("notes with what token the API answers", async () => {
       const open = await notes("config.server.protect=writes");
       assert.match(open, /Reading needs no token/);
       assert.doesNotMatch(open, /Authorization/);

@@ -74,7 +74,12 @@ describe("what an agent may do in the cluster", () => {
 
   it("is missed when it is taken away, and works again when it is given back", async () => {
     const role = await kubectl("-n", namespace, "get", "role", "targetvpc", "-o", "json");
-    const inDefault = `${namespace}-targetvpc`;
+    const roles = await kubectl("-n", "default", "get", "role", "-o", "name");
+    const inDefault = roles
+      .split("\n")
+      .map((one) => one.replace(/^.*\//, ""))
+      .find((one) => one.startsWith(`${namespace}-targetvpc-`));
+    assert.ok(inDefault !== undefined, roles);
     const eventRole = await kubectl("-n", "default", "get", "role", inDefault, "-o", "json");
     await kubectl("-n", namespace, "delete", "role", "targetvpc");
     await kubectl("-n", "default", "delete", "role", inDefault);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import {
@@ -12,7 +13,13 @@ import { loadCredentials } from "../../src/kubernetes/credentials.ts";
 import { rights } from "../../src/kubernetes/rights.ts";
 import { systemClock } from "../../src/base/clock.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
-import { agentNamespace, configMapName, startKube, type KubeServer } from "../support/kube.ts";
+import {
+  agentNamespace,
+  configMapName,
+  fullToken,
+  startKube,
+  type KubeServer,
+} from "../support/kube.ts";
 import { makeTls } from "../support/tls.ts";
 import { clientOf, clusterClient, kubeconfigClient, podFiles, type PodFiles } from "./kit.ts";
 
@@ -68,13 +75,16 @@ describe("the client of the API server", () => {
     const client = use(clientOf(server, clock));
     await client.request(get);
     server.freeze();
-    const refused = assert.rejects(client.request(get), /API server: no answer in 10000 ms/);
+    const refused = assert.rejects(
+      client.request(get),
+      /API server at https:\/\/127\.0\.0\.1:\d+: no answer in 10000 ms/,
+    );
     await eventually("the request is there", () => server.asked.length === 2);
     await clock.advance(10_000);
     await refused;
     const stream = assert.rejects(
       client.stream({ path: configMaps, query: { ...selector, watch: "true" }, signal: never }),
-      /API server: no answer in 10000 ms/,
+      /API server at https:\/\/127\.0\.0\.1:\d+: no answer in 10000 ms/,
     );
     await eventually("the watch is there", () => server.asked.length === 3);
     await clock.advance(10_000);
@@ -92,14 +102,14 @@ describe("the client of the API server", () => {
     assert.equal(server.asked.length, 3);
     server.answerOnce((reply) => reply.socket?.destroy());
     server.answerOnce((reply) => reply.socket?.destroy());
-    await assert.rejects(client.request(get), /API server: socket hang up/);
+    await assert.rejects(client.request(get), /API server at \S+: socket hang up/);
     assert.equal(server.asked.length, 5);
   });
 
   it("says why it cannot connect", async () => {
     const client = use(clientOf(server, new ManualClock()));
     await server.stop();
-    await assert.rejects(client.request(get), /API server: connect ECONNREFUSED/);
+    await assert.rejects(client.request(get), /API server at \S+: connect ECONNREFUSED/);
     await server.start();
     assert.equal((await client.request(get)).status, 200);
   });
@@ -108,7 +118,7 @@ describe("the client of the API server", () => {
     const client = use(clientOf(server, new ManualClock()));
     await server.stop();
     await server.start(makeTls());
-    await assert.rejects(client.request(get), /API server: .*certificate/);
+    await assert.rejects(client.request(get), /API server at \S+: .*certificate/);
   });
 
   it("finds its way in a Pod by the service account's files", async () => {
@@ -170,7 +180,10 @@ describe("the client of the API server", () => {
   it("does not read an answer that is too long", async () => {
     const client = use(clientOf(server, new ManualClock()));
     server.answerOnce((reply) => reply.end(Buffer.alloc(8 * 1024 * 1024 + 1, " ")));
-    await assert.rejects(client.request(get), /API server: answer longer than 8388608 bytes/);
+    await assert.rejects(
+      client.request(get),
+      /API server at \S+: answer longer than 8388608 bytes/,
+    );
     assert.equal((await client.request(get)).status, 200);
   });
 
@@ -229,6 +242,35 @@ describe("the client of the API server", () => {
       process.env["HOME"] = HOME;
       if (KUBECONFIG !== undefined) process.env["KUBECONFIG"] = KUBECONFIG;
       rmSync(home, { recursive: true, force: true });
+    }
+  });
+
+  it("waits for a kubeconfig's plugin no longer than for an answer, and for one of them at a time", async () => {
+    const dir = mkdtempSync(path.join(tmpdir(), "targetvpc-plugin-"));
+    const [pipe, runs] = [path.join(dir, "pipe"), path.join(dir, "runs")];
+    execFileSync("mkfifo", [pipe]);
+    // It hangs until somebody writes to the pipe what it is to say.
+    const script = `echo run >> ${runs}; timeout 20 cat ${pipe}`;
+    const apiVersion = "client.authentication.k8s.io/v1";
+    const exec = { apiVersion, command: "sh", args: ["-c", script] };
+    const clock = new ManualClock();
+    const client = use(clientOf(server, clock, { exec }));
+    const why = /API server at https:\S+: credentials: no answer in 10000 ms/;
+    try {
+      const refused = [client.request(get), client.request(get)].map((request) =>
+        assert.rejects(request, why),
+      );
+      await eventually("the plugin runs", () => existsSync(runs));
+      await clock.advance(10_000);
+      await Promise.all(refused);
+      const answered = client.request(get);
+      const kind = "ExecCredential";
+      writeFileSync(pipe, JSON.stringify({ apiVersion, kind, status: { token: fullToken } }));
+      assert.equal((await answered).status, 200);
+      assert.equal(readFileSync(runs, "utf8"), "run\n");
+      assert.equal(clock.waiting, 0);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
     }
   });
 

@@ -97,6 +97,7 @@ describe("the ConfigMap", () => {
   const make = (
     changes: Partial<ClusterSettings> = {},
     client: KubeClient | null = clientOf(server, clock),
+    node = ownNode,
   ): Cluster => {
     if (client !== null) clients.push(client);
     const settings: ClusterSettings = {
@@ -116,7 +117,7 @@ describe("the ConfigMap", () => {
       clock,
       log: log.log,
       random: () => 0.5,
-      node: ownNode,
+      node,
       keep: {
         load: async (kind) => kept.get(kind) ?? null,
         save: async (kind, json) => void kept.set(kind, json),
@@ -144,8 +145,9 @@ describe("the ConfigMap", () => {
   const start = async (
     changes: Partial<ClusterSettings> = {},
     client?: KubeClient | null,
+    node?: typeof ownNode,
   ): Promise<void> => {
-    cluster = make(changes, client);
+    cluster = make(changes, client, node);
     await cluster.prepare();
     running.push(cluster.start());
   };
@@ -414,6 +416,42 @@ describe("the ConfigMap", () => {
     assert.equal(cluster.source.status.status, "ok");
   });
 
+  describe("that is mounted and cannot be read", () => {
+    const at = (): string => path.join(dir, "config");
+    beforeEach(() => writeFileSync(at(), "no directory"));
+
+    it("is told in health, is not taken for one that is gone, and comes when it can be read", async () => {
+      await start({ configmapDir: at() }, null);
+      assert.equal(cluster.status.status, "degraded");
+      assert.match(
+        cluster.status.lastError ?? "",
+        /^mounted configmap unreadable: ENOTDIR: .*config/,
+      );
+      assert.equal(cluster.source.spoken, false);
+      assert.deepEqual(log.of("warn"), ["mounted configmap unreadable"]);
+      rmSync(at());
+      new Mount(dir, "config").set({ "config.json": rule(40) });
+      await inForce("40/0");
+      assert.equal(cluster.source.status.status, "ok");
+      renameSync(at(), `${at()}.old`);
+      writeFileSync(at(), "no directory");
+      await when(clock, "it is told", () => cluster.status.status === "degraded", 250);
+      assert.deepEqual(published, ["40/0"]);
+    });
+
+    it("is told beside a watch that works, and beside one that does not", async () => {
+      server.setConfigMap({ "config.json": rule(80) });
+      await start({ configmapDir: at() });
+      await inForce("80/0");
+      assert.equal(cluster.source.status.status, "degraded");
+      assert.match(why(), /^mounted configmap unreadable: ENOTDIR/);
+      await server.stop();
+      await when(clock, "the API server is missed", () => /ECONNREFUSED/.test(why()), 1_000);
+      assert.equal(cluster.source.status.status, "down");
+      assert.match(why(), /; mounted configmap unreadable: ENOTDIR/);
+    });
+  });
+
   describe("comes with facts of the node, which", () => {
     const labelled = { labels: { pool: "gpu" }, taints: [] };
 
@@ -434,6 +472,17 @@ describe("the ConfigMap", () => {
         1_000,
       );
       assert.deepEqual(facts, [labelled, labelled]);
+    });
+
+    it("are none where there has been no Node of that name for a minute, and come with it", async () => {
+      const spelt = { ...ownNode, name: "node-l" };
+      await start({}, undefined, spelt);
+      await when(clock, "that is known", () => facts.length === 1, 2_000);
+      assert.deepEqual(facts, [{ labels: {}, taints: [] }]);
+      assert.match(cluster.status.lastError ?? "", /no Node "node-l": set node\.name/);
+      server.setNode(spelt.name, { labels: labelled.labels });
+      await when(clock, "they are known", () => facts.length === 2, 2_000);
+      assert.deepEqual(facts[1], labelled);
     });
 
     it("are none where the right was not given for a minute", async () => {

@@ -21,7 +21,7 @@ describe("the agent's own Node", () => {
   let node: OwnNode;
   let condition: NodeCondition;
   let changes: NodeFacts[];
-  let forbidden: number;
+  let refused: number;
   let firing: Incident[];
   let log: ReturnType<typeof recordLog>;
   let running: Running[];
@@ -31,7 +31,7 @@ describe("the agent's own Node", () => {
     clock = new ManualClock();
     server.now = () => clock.now();
     client = clientOf(server, clock);
-    [changes, forbidden, firing, running] = [[], 0, [], []];
+    [changes, refused, firing, running] = [[], 0, [], []];
     log = recordLog();
     const common = { client, clock, log: log.log, random: () => 0.5 };
     node = new OwnNode({
@@ -39,7 +39,7 @@ describe("the agent's own Node", () => {
       name: ownNode.name,
       onChange: ({ metadata, spec }) =>
         void changes.push({ labels: metadata.labels ?? {}, taints: spec.taints ?? [] }),
-      onForbidden: () => void (forbidden += 1),
+      onRefused: () => void (refused += 1),
     });
     condition = new NodeCondition({
       ...common,
@@ -91,8 +91,8 @@ describe("the agent's own Node", () => {
     await when(clock, "it is refused", () => node.status.status === "degraded");
     assert.match(node.status.lastError ?? "", /^missing right: get nodes; without it no Events/);
     // An API server that has just started refuses everybody: only a refusal that lasts a minute is one.
-    assert.equal(forbidden, 0);
-    await when(clock, "it is refused for a minute", () => forbidden === 1, 2_000);
+    assert.equal(refused, 0);
+    await when(clock, "it is refused for a minute", () => refused === 1, 2_000);
     assert.ok(clock.monotonic() >= 60_000);
     server.allow(fullToken, rights.node);
     await when(clock, "it is seen", () => node.status.status === "ok", 2_000);
@@ -102,8 +102,14 @@ describe("the agent's own Node", () => {
   it("says what to set when there is no Node of that name", async () => {
     start(node);
     await when(clock, "it is missed", () => node.status.status === "degraded");
-    assert.equal(node.status.lastError, 'no Node "node-1": set node.name (NODE_NAME) to its name');
-    assert.equal(forbidden, 0);
+    const why = 'no Node "node-1": set node.name (NODE_NAME) to its name';
+    assert.equal(node.status.lastError, why);
+    assert.equal(refused, 0);
+    await when(clock, "it is missed for a minute", () => refused === 1, 2_000);
+    assert.ok(clock.monotonic() >= 60_000);
+    assert.equal(node.status.lastError, why);
+    server.setNode(ownNode.name);
+    await when(clock, "it is seen", () => node.status.status === "ok", 2_000);
   });
 
   it("is not taken from an answer that is none", async () => {
@@ -187,7 +193,7 @@ describe("the agent's own Node", () => {
         random: () => 0.5,
         name: ownNode.name,
         onChange: () => {},
-        onForbidden: () => {},
+        onRefused: () => {},
       });
       running.push(again.start());
       await when(clock, "it is seen", () => again.current !== null);

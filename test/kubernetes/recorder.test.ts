@@ -7,7 +7,7 @@ import type { KubeClient } from "../../src/kubernetes/client.ts";
 import { noteOf, type Regarding } from "../../src/kubernetes/event.ts";
 import { EventRecorder } from "../../src/kubernetes/recorder.ts";
 import { rights } from "../../src/kubernetes/rights.ts";
-import { eventually, ManualClock } from "../support/clock.ts";
+import { eventually, ManualClock, settle } from "../support/clock.ts";
 import {
   agentNamespace,
   fullToken,
@@ -156,6 +156,34 @@ describe("Events", () => {
     server.allow(fullToken, rights.nodeEvents);
     await when(clock, "all is told", () => server.events().length === 3, 5_000);
     assert.equal(recorder.status.status, "ok");
+  });
+
+  it("of one object that is refused for long do not delay those of another", async () => {
+    server.deny(fullToken, rights.nodeEvents);
+    start();
+    fire();
+    await when(clock, "it is refused", () => recorder.status.status === "degraded");
+    await clock.advance(5 * minuteMs);
+    const about = (namespace: string): number =>
+      server.asked.filter(({ path }) => path.includes(`/namespaces/${namespace}/events`)).length;
+    // The object that is refused is asked for ever less often, whatever is sent about others.
+    const asked = about("default");
+    assert.ok(asked < 30, `${asked} requests`);
+    const foreign = { ...ownNode, name: "node-2" };
+    for (let told = 1; told <= 3; told++) {
+      fire({ id: `foreign-${told}`, node: foreign });
+      await when(clock, "it is there", () => server.events(agentNamespace).length === told);
+    }
+    fire({ id: "another" });
+    await settle(20);
+    assert.equal(about("default"), asked);
+    assert.equal(recorder.status.status, "degraded");
+    assert.match(recorder.status.lastError ?? "", /^missing right: .* in namespace default/);
+    server.allow(fullToken, rights.nodeEvents);
+    await when(clock, "all is told", () => server.events().length === 5, 1_000);
+    await when(clock, "it is well", () => recorder.status.status === "ok");
+    assert.deepEqual(log.of("warn"), ["kubernetes events waiting"]);
+    assert.deepEqual(log.of("info"), ["kubernetes events sent again"]);
   });
 
   it("of alerts about other nodes are about the agent's Pod", async () => {

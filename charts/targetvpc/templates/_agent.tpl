@@ -35,6 +35,9 @@ and where `extraEnv` has the variable.
   value: {{ index . 3 | quote }}
 {{- end }}
 {{- end }}
+{{- /* Of this pod, as its probes have it: the config file changes before the pods are rolled. */}}
+- name: SERVER_PORT
+  value: {{ include "targetvpc.setting" (list . "server" "port" 8001) | quote }}
 {{- $keys := include "targetvpc.secretKeys" . | fromJson }}
 {{- range list
   (list "redis" "password" "REDIS_PASSWORD" "redisPassword")

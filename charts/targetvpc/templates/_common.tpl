@@ -14,9 +14,10 @@
 {{- end -}}
 {{- end }}
 
-{{/* The name of what has no namespace of its own. */}}
+{{/* The name of what has no namespace of its own. The hash tells a-b of team from b of team-a. */}}
 {{- define "targetvpc.clusterName" -}}
-{{- printf "%s-%s" .Release.Namespace (include "targetvpc.fullname" .) -}}
+{{- $name := include "targetvpc.fullname" . -}}
+{{- printf "%s-%s-%s" .Release.Namespace $name (printf "%s/%s" .Release.Namespace $name | sha256sum | trunc 8) -}}
 {{- end }}
 
 {{/* {{ include "targetvpc.selector" (list . "agent") }} */}}

@@ -4,6 +4,10 @@
 {{- include "targetvpc.validateRedis" . -}}
 {{- include "targetvpc.validateBundledRedis" . -}}
 {{- include "targetvpc.validateServer" . -}}
+{{- include "targetvpc.validateNames" . -}}
+{{- if include "targetvpc.bundlesRedis" . -}}
+{{- include "targetvpc.validateClaim" (list . (lookup "apps/v1" "StatefulSet" .Release.Namespace (printf "%s-redis" (include "targetvpc.fullname" .)))) -}}
+{{- end -}}
 {{- range $label, $_ := include "targetvpc.selector" (list . "agent") | fromYaml -}}
 {{- if hasKey $.Values.podLabels $label -}}
 {{- fail (printf "podLabels must leave %s alone: the DaemonSet finds its pods by it" $label) -}}
@@ -94,6 +98,57 @@
 {{- range .Values.extraEnv -}}
 {{- with index $instead .name -}}
 {{- fail (printf "extraEnv names what the chart's own objects follow: set config.%s instead" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Names that must be known here, or that the API server would refuse. */}}
+{{- define "targetvpc.validateNames" -}}
+{{- $name := include "targetvpc.fullname" . -}}
+{{- if not (regexMatch "^[a-z]" $name) -}}
+{{- fail (printf "the name %s begins with no letter, as those of Services must: set fullnameOverride" $name) -}}
+{{- end -}}
+{{- if and (include "targetvpc.usesApi" .) (not .Values.serviceAccount.create) (not .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.create is false: name yours in serviceAccount.name, or every pod of the namespace would have the agents' rights" -}}
+{{- end -}}
+{{- $place := printf "roles, mounts and policy are for the watched ConfigMap in %s, the release's namespace: leave it" .Release.Namespace -}}
+{{- $namespace := include "targetvpc.setting" (list . "kubernetes" "namespace" .Release.Namespace) -}}
+{{- if ne $namespace .Release.Namespace -}}
+{{- fail (printf "config.kubernetes.namespace is %s, but %s" $namespace $place) -}}
+{{- end -}}
+{{- range .Values.extraEnv -}}
+{{- if eq .name "KUBERNETES_NAMESPACE" -}}
+{{- fail (printf "extraEnv names KUBERNETES_NAMESPACE, but %s" $place) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A quantity in bytes, so that 2Gi is 2048Mi; nothing where it is written in a way not known here. */}}
+{{- define "targetvpc.bytes" -}}
+{{- $text := toString . -}}
+{{- $unit := regexFind "([KMGTP]i|[kMGTP])$" $text -}}
+{{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 -}}
+{{- $bytes := mulf (trimSuffix $unit $text | float64) (index $units $unit) -}}
+{{- if $bytes }}{{ printf "%.0f" $bytes }}{{ end -}}
+{{- end }}
+
+{{/* Volumes of a StatefulSet never change: {{ include "targetvpc.validateClaim" (list . $found) }}, as it is in the cluster. */}}
+{{- define "targetvpc.validateClaim" -}}
+{{- $root := index . 0 -}}
+{{- $found := index . 1 -}}
+{{- $wanted := $root.Values.redis.persistence -}}
+{{- if $found -}}
+{{- $claims := ($found.spec).volumeClaimTemplates | default list -}}
+{{- $differs := ne (gt (len $claims) 0) $wanted.enabled -}}
+{{- if and $claims (not $differs) -}}
+{{- $spec := (first $claims).spec -}}
+{{- $is := include "targetvpc.bytes" $spec.resources.requests.storage -}}
+{{- $should := include "targetvpc.bytes" $wanted.size -}}
+{{- $differs = or (ne ($spec.storageClassName | default "") $wanted.storageClass) (and $is $should (ne $is $should)) -}}
+{{- end -}}
+{{- if $differs -}}
+{{- $name := printf "%s-redis" (include "targetvpc.fullname" $root) -}}
+{{- fail (printf "redis.persistence differs from that of the StatefulSet %s, whose volumes cannot change; delete it and upgrade again: kubectl -n %s delete statefulset %s" $name $root.Release.Namespace $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
