@@ -1,7 +1,8 @@
 import type { SeriesKey, SeriesSelector } from "../../core/series.ts";
 import { parseSelector } from "../../core/series.ts";
 import type { AgentView, SeriesResult } from "../ports.ts";
-import type { Aggregate, SeriesAsk } from "./ask.ts";
+import type { Aggregate } from "../../core/series.ts";
+import type { SeriesAsk } from "./ask.ts";
 import { Buckets } from "./buckets.ts";
 import type { SeriesPlan } from "./read.ts";
 
