@@ -402,7 +402,7 @@ describe("record log", () => {
   });
 
   it("has everything that was acknowledged after kill -9, fifty times, with two writers", async function () {
-    this.timeout(120_000);
+    this.timeout(240_000);
     const acknowledged = new Map<string, number>();
     const program = new URL("writer.ts", import.meta.url).pathname;
     let next = 0;
