@@ -7,8 +7,10 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { AgentError } from "../../src/core/errors.ts";
 import type { Backend, SeriesStore } from "../../src/store/contract.ts";
+import { decodeRows } from "../../src/store/day-columns.ts";
 import { createRedisBackend } from "../../src/store/redis/index.ts";
 import { dayOf } from "../../src/store/slots.ts";
+import { decodeCoverage } from "../../src/store/tier-codec.ts";
 import { bundleProgram } from "../support/bundle.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { everything, exactBuckets, keepAll, type Stretch, writeDay } from "../support/days.ts";
@@ -106,6 +108,17 @@ describe("closed days under faults", () => {
     };
   };
 
+  /** Fails unless the tier of the day is whole, and of the columns that are there. */
+  const hasItsTier = async (backend: Backend): Promise<void> => {
+    const [[rows] = [], [covered] = []] = await backend.read(node, [
+      { part: "columns", day, names: ["@rows"] },
+      { part: "tier", day, names: ["@covered"] },
+    ]);
+    assert.ok(rows && covered);
+    const { revision, points } = decodeCoverage(covered);
+    assert.deepEqual([revision, points], [decodeRows(day, rows).revision, 288]);
+  };
+
   /** Everything of a prefix, under another one that is then in use. */
   const copy = async (from: string): Promise<Backend> => {
     prefix = `t${prefixes++}`;
@@ -143,6 +156,7 @@ describe("closed days under faults", () => {
           await keepAll(seriesStore(copied, clock), clock, 4);
           assert.deepEqual(await copied.names(node, day, "blocks"), []);
           assert.deepEqual((await readAll(copied)).samples, samples, `at last, ${calls} calls`);
+          await hasItsTier(copied);
           await copied.stop();
         }
       }
@@ -199,6 +213,54 @@ describe("closed days under faults", () => {
     assert.ok(counters.every(({ failedCompactions }) => failedCompactions === 0));
     assert.deepEqual((await readAll(backend)).samples, samples);
     assert.deepEqual(await backend.names(node, day, "blocks"), []);
+  });
+
+  it("get their tier anew when it was lost, cannot be read or does not have a late row", async () => {
+    const backend = await open();
+    await write();
+    await keepAll(seriesStore(backend, clock), clock, 4);
+    const key = `${prefix}:d:{${node}}:${day}`;
+    const breakIt = [
+      () => server.client.del(key),
+      () => server.client.hset(key, "@covered", Buffer.from([1, 255])),
+      async () => {
+        // Its process dies before it takes back the tier.
+        const dying = seriesStore(backend, clock);
+        dying.append(row(startMs + 40_000_000, { cpu: 7, memory: 8 }));
+        await dying.flush();
+      },
+    ];
+    for (const breaks of breakIt) {
+      await breaks();
+      await keepAll(seriesStore(backend, clock), clock, 4);
+      await hasItsTier(backend);
+      await readAll(backend);
+    }
+  });
+
+  it("have a tier that outlives them, for its own retention", async () => {
+    const backend = await open();
+    await write();
+    let tierDays = 30;
+    const store = seriesStore(backend, clock, { tierRetentionDays: () => tierDays });
+    await keepAll(store, clock, 4);
+    const expiry = (letter: string): Promise<number> =>
+      server.client.expiretime(`${prefix}:${letter}:{${node}}:${day}`);
+    const hour = await expiry("k");
+    assert.ok(hour > endMs / 1_000 + 7 * 86_400 && hour <= endMs / 1_000 + 7 * 86_400 + 3_600);
+    assert.equal(await expiry("d"), hour + 23 * 86_400);
+    tierDays = 100;
+    await store.keep();
+    assert.equal(await expiry("d"), hour + 93 * 86_400);
+    assert.equal(await expiry("k"), hour);
+    const query = { node, selectors: everything, fromMs: startMs, toMs: endMs - 1 };
+    const reader = seriesStore(backend, clock, { node: "prod/reader" });
+    const before = await reader.readBuckets({ ...query, stepMs: 300_000 });
+    for (const letter of ["m", "k"])
+      await server.client.del(`${prefix}:${letter}:{${node}}:${day}`);
+    clock.jump(50 * 86_400_000);
+    assert.deepEqual(await reader.readBuckets({ ...query, stepMs: 300_000 }), before);
+    assert.equal((await reader.read(query)).timesMs.length, 0);
   });
 
   it("take a late row of a block that memory still holds without thinking that keys were lost", async () => {
