@@ -122,12 +122,11 @@ function verifyRows(timesMs: Float64Array, parts: readonly Readings[]): void {
     throw differs("the rows");
 }
 
-/** Series that are done at a time. */
+/** Series that are done at a time; a day whose rows are all empty is done too. */
 function groupsOf(keys: readonly SeriesKey[], rows: number): readonly (readonly SeriesKey[])[] {
   const size = Math.max(1, Math.floor(valuesAtOnce / Math.max(1, rows)));
-  return Array.from({ length: Math.ceil(keys.length / size) }, (_, index) =>
-    keys.slice(index * size, (index + 1) * size),
-  );
+  const count = Math.max(1, Math.ceil(keys.length / size));
+  return Array.from({ length: count }, (_, index) => keys.slice(index * size, (index + 1) * size));
 }
 
 /** The rows of a day under a new revision, in both forms. Throws BLOCK_INVALID. */
