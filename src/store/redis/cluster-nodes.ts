@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { systemClock } from "../../base/clock.ts";
 import { errorText } from "../../core/errors.ts";
-import { commonOptions, drop, retryMs } from "./link.ts";
+import { commonOptions, drop, retryMs } from "./options.ts";
 import { addressText, type RedisAccess, type RedisAddress } from "./settings.ts";
 
 /** A node without slots of use, not asked for so long, is left. */

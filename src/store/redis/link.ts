@@ -1,9 +1,10 @@
 import { Redis, type RedisOptions } from "ioredis";
-import { backoffMs } from "../../base/backoff.ts";
 import { errorText } from "../../core/errors.ts";
 import type { RedisCommand } from "./commands.ts";
 import { factsOf, greeting, isAbsence, mustServe, type Reply, type ServerFacts } from "./server.ts";
-import type { RedisAccess, RedisTarget } from "./settings.ts";
+import { commonOptions, drop, retryMs } from "./options.ts";
+import { sentinelReason, type SentinelTarget } from "./sentinel.ts";
+import type { RedisTarget } from "./settings.ts";
 
 /** What happens to a link. */
 export interface LinkEvents {
@@ -29,42 +30,8 @@ export interface Link {
   renew(): void;
 }
 
-/** A connection on which a command got no answer for so long is closed and made anew. */
-const socketTimeoutMs = 4_000;
-
-const connectTimeoutMs = 5_000;
-
 /** A Sentinel that does not answer is passed over. */
 const sentinelTimeoutMs = 2_000;
-
-/** Finds out that a host has vanished behind an idle connection. */
-const keepAliveMs = 30_000;
-
-const retryLimits = { firstMs: 50, maxMs: 5_000 };
-
-export function retryMs(attempt: number): number {
-  return backoffMs(attempt, retryLimits, Math.random);
-}
-
-/** What every connection to a server is made with. */
-export function commonOptions({ username, password, tls }: RedisAccess) {
-  return {
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-    ...(tls === undefined ? {} : { tls }),
-    // RESP2 also goes through proxies, and needs no right to HELLO.
-    protocol: 2,
-    disableClientInfo: true,
-    // By ourselves: its own prints to the console when INFO is not allowed.
-    enableReadyCheck: false,
-    autoResendUnfulfilledCommands: false,
-    // None: what waits for an answer fails as soon as the connection is lost.
-    maxRetriesPerRequest: 0,
-    socketTimeout: socketTimeoutMs,
-    connectTimeout: connectTimeoutMs,
-    keepAlive: keepAliveMs,
-  } as const satisfies RedisOptions;
-}
 
 /** Sends a pipeline to one server. */
 export async function pipeline(
@@ -72,12 +39,6 @@ export async function pipeline(
   commands: readonly RedisCommand[],
 ): Promise<readonly Reply[]> {
   return (await client.pipeline(commands.map((command) => [...command])).exec()) ?? [];
-}
-
-/** Closes a connection now: a frozen Redis would not close its end, and hold this process. */
-export function drop(client: Redis): void {
-  client.disconnect();
-  client.stream?.destroy();
 }
 
 type SingleTarget = Exclude<RedisTarget, { form: "cluster" }>;
@@ -118,6 +79,7 @@ class ServerLink implements Link {
   readonly #client: Redis;
   #attempts = 0;
   #met = false;
+  #asking = false;
   /** Why there is no connection; null: that is not known yet. */
   #said: string | null = null;
 
@@ -168,7 +130,18 @@ class ServerLink implements Link {
 
   #tell(cause: unknown): void {
     this.#said = errorText(cause);
-    this.#events.lost(this.#said);
+    if (this.#target.form === "sentinel" && this.#said.startsWith("All sentinels"))
+      void this.#tellOfSentinels(this.#target, this.#said);
+    else this.#events.lost(this.#said);
+  }
+
+  /** Once at a time: they are asked again and again meanwhile. */
+  async #tellOfSentinels(target: SentinelTarget, otherwise: string): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    const reason = await sentinelReason(target);
+    this.#asking = false;
+    if (!this.isReady) this.#events.lost(reason ?? otherwise);
   }
 
   async #greet(): Promise<void> {
