@@ -4,7 +4,14 @@ import type { Clock, ComponentStatus, Log } from "../../core/ports.ts";
 import { createClusterLink } from "./cluster.ts";
 import { bareName, placeOf, trial, type RedisCommand } from "./commands.ts";
 import { createServerLink, type Link, type LinkEvents } from "./link.ts";
-import { isAbsence, lacksOf, rightsLack, type Reply, type ServerFacts } from "./server.ts";
+import {
+  isAbsence,
+  lacksOf,
+  missingRights,
+  rightsLack,
+  type Reply,
+  type ServerFacts,
+} from "./server.ts";
 import type { RedisTarget } from "./settings.ts";
 import { createWaiting } from "./waiting.ts";
 import { createWatch } from "./watch.ts";
@@ -71,6 +78,8 @@ class Connection implements RedisConnection {
   #nextSaid: string | null = null;
   /** Every right has been tried once. */
   #tried = false;
+  /** Rights that were refused, in the words of the ACL. */
+  readonly #missing = new Set<string>();
   #started = false;
   #stopped = false;
   #epoch = 0;
@@ -153,8 +162,7 @@ class Connection implements RedisConnection {
   ): AgentError {
     const error = cause instanceof Error ? cause : new Error(errorText(cause));
     const command = bareName(name);
-    const lack = rightsLack(new Map([[command, error]]), this.#deps.prefix);
-    if (lack !== null) this.#watch.lacks(lack);
+    this.#miss(missingRights([[command, error]], this.#deps.prefix));
     const absent = !isReply(error) || isAbsence(error.message);
     if (absent && !this.#stopped && link === this.#link)
       this.#watch.failed(place, errorText(error));
@@ -212,17 +220,21 @@ class Connection implements RedisConnection {
     const { prefix } = this.#deps;
     const commands = trial(prefix, randomUUID());
     const replies = await this.#ask(link, commands).catch(() => []);
-    const causes = replies.map(([cause], index): [string, Error | null] => [
-      bareName(commands[index]?.[0] ?? ""),
-      cause,
-    ]);
-    const refused = causes.filter((pair): pair is [string, Error] => pair[1] !== null);
-    const lack = rightsLack(new Map(refused), prefix);
-    if (lack !== null) this.#watch.lacks(lack);
-    else if (replies.length > 0) {
-      this.#tried = true;
-      this.#watch.has("rights");
-    }
+    if (replies.length === 0) return;
+    const causes = replies.map(
+      ([cause], index) => [bareName(commands[index]?.[0] ?? ""), cause] as const,
+    );
+    const missing = missingRights(causes, prefix);
+    this.#missing.clear();
+    this.#tried = missing.length === 0;
+    if (this.#tried) this.#watch.has("rights");
+    else this.#miss(missing);
+  }
+
+  #miss(missing: readonly string[]): void {
+    if (missing.every((right) => this.#missing.has(right))) return;
+    for (const right of missing) this.#missing.add(right);
+    this.#watch.lacks(rightsLack(this.#missing));
   }
 }
 

@@ -1,6 +1,5 @@
 import { AgentError } from "../../core/errors.ts";
 import type { RedisCommand } from "./commands.ts";
-import type { RedisTarget } from "./settings.ts";
 import type { Lack } from "./watch.ts";
 
 /** What a server says of itself; null: it did not, or may not. */
@@ -96,20 +95,29 @@ export function lacksOf({ version, mode, policy, maxMemory }: ServerFacts, form:
   return lacks;
 }
 
-/** What is wrong when a right is missing, in the words of the ACL; null: the cause is another. */
-export function rightsLack(causes: ReadonlyMap<string, Error>, prefix: string): Lack | null {
-  const refused = [...causes].filter(([, { message }]) => message.startsWith("NOPERM"));
-  if (refused.length === 0) return null;
-  const keys = refused.some(([, { message }]) => /\bkey/.test(message));
-  const commands = refused.filter(([, { message }]) => !/\bkey/.test(message));
-  const missing = [
-    ...(keys ? [`~${prefix}:*`] : []),
-    ...new Set(commands.map(([name]) => `+${name}`)),
-  ];
+/** Not told is all that comes of it. */
+const optional: readonly string[] = ["info", "time"];
+
+/** The rights, in the words of the ACL, for want of which commands were refused. */
+export function missingRights(
+  causes: Iterable<readonly [command: string, cause: Error | null]>,
+  prefix: string,
+): string[] {
+  const missing = new Set<string>();
+  for (const [command, cause] of causes) {
+    if (cause?.message.startsWith("NOPERM") !== true || optional.includes(command)) continue;
+    missing.add(/\bkey/.test(cause.message) ? `~${prefix}:*` : `+${command}`);
+  }
+  return [...missing];
+}
+
+/** What the user lacks, with the line that gives it. */
+export function rightsLack(missing: Iterable<string>): Lack {
+  const words = [...missing].join(" ");
   return {
     kind: "rights",
-    problem: `the ACL user has no right to ${missing.join(" ")}`,
-    fix: `ACL SETUSER <user> ${missing.join(" ")}`,
+    problem: `the ACL user has no right to ${words}`,
+    fix: `ACL SETUSER <user> ${words}`,
   };
 }
 
@@ -124,5 +132,3 @@ export function clusterReason(reason: string): string {
 export function isAbsence(message: string): boolean {
   return /^(LOADING|MASTERDOWN|CLUSTERDOWN|READONLY|NOAUTH|MOVED|ASK|TRYAGAIN)\b/.test(message);
 }
-
-export type Form = RedisTarget["form"];
