@@ -11,6 +11,7 @@ import { channelPlugins } from "../src/notify/index.ts";
 import { ownMetrics, type MeasuredParts } from "../src/own-metrics.ts";
 import { table as settings } from "../src/settings.ts";
 import { backends } from "../src/store/index.ts";
+import { aclRules, rights as redisRights } from "../src/store/redis/commands.ts";
 
 type Row = readonly string[];
 
@@ -131,6 +132,12 @@ export const tables: Readonly<Record<string, () => string>> = {
         right.without,
       ]),
     ),
+  acl: () => `\`\`\`\nACL SETUSER targetvpc on >password ${aclRules("targetvpc")}\n\`\`\``,
+  redisrights: () =>
+    table(
+      ["right", "for"],
+      Object.entries(redisRights).map(([name, needed]) => [code(`+${name}`), needed]),
+    ),
   metrics: () =>
     table(
       ["metric", "labels", ""],
@@ -164,6 +171,7 @@ export const documents = [
   "docs/channels.md",
   "docs/kubernetes.md",
   "docs/doctor.md",
+  "docs/redis.md",
   "charts/targetvpc/README.md",
 ];
 

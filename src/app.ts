@@ -9,8 +9,8 @@ import { createPage } from "./web/page.ts";
 import { Published } from "./documents.ts";
 import { partsStatus, switchedOff } from "./health.ts";
 import { createParts, type AppDeps, type Parts } from "./parts.ts";
-import type { Settings } from "./settings.ts";
-import { settled, startHeartbeat, startKeeping } from "./storage.ts";
+import { redisDiffers, type Settings } from "./settings.ts";
+import { redisSettings, settled, startHeartbeat, startKeeping } from "./storage.ts";
 import { version } from "./version.ts";
 import { createView } from "./view.ts";
 
@@ -34,10 +34,12 @@ export class App {
   readonly #running: Running[] = [];
   /** Settled when the states of an earlier run are there. */
   readonly #restored = Promise.withResolvers<undefined>();
+  #settings: Settings;
   #draining = false;
 
   constructor(deps: AppDeps) {
     this.#deps = deps;
+    this.#settings = deps.settings;
     this.#createdAtMs = deps.clock.now();
     deps.redactor.learn([deps.settings.config, deps.settings.document]);
     this.#parts = createParts(deps);
@@ -104,9 +106,15 @@ export class App {
     await this.stop(patienceMs);
   }
 
-  /** Puts in force what changed of the settings; of those the agent was started with, nothing may have. */
+  /**
+   * Puts in force what changed of the settings; of those the agent was started with, nothing may have but the way to
+   * Redis. Throws CONFIG_INVALID, and changes nothing, when that cannot be used.
+   */
   takeFile(settings: Settings): void {
-    this.#deps.redactor.learn(settings.document);
+    this.#deps.redactor.learn([settings.config, settings.document]);
+    if (redisDiffers(this.#settings, settings))
+      this.#parts.storage.backend.reconnect?.(redisSettings(settings.config.redis));
+    this.#settings = settings;
     this.#parts.inForce.takeFile(settings);
   }
 
@@ -180,7 +188,7 @@ export class App {
 
   #heartbeat(): Running {
     const { clock } = this.#deps;
-    const { backend, states } = this.#parts.storage;
+    const { backend, states, drift } = this.#parts.storage;
     let epoch = backend.epoch();
     return startHeartbeat(backend, clock, async () => {
       // The store was away at the start: what it knows of alerts is taken up now.
@@ -191,7 +199,7 @@ export class App {
         states.resend();
         this.#effective.resend();
       }
-      await Promise.all([states.flush(), this.#effective.flush()]);
+      await Promise.all([states.flush(), this.#effective.flush(), drift.check()]);
       return { ...this.node, version, lastSeenMs: clock.now() };
     });
   }

@@ -17,9 +17,22 @@ export function switchedOff(sinceMs: number): ComponentStatus {
   return { status: "disabled", sinceMs, lastError: null };
 }
 
+/** Redis, which also is not well when it lacks something or clocks are apart. */
+function redisStatus({ backend, drift }: Storage): ComponentStatus {
+  const status = backend.status();
+  const details = {
+    ...status.details,
+    ...(drift.problem === null ? {} : { clock: drift.problem }),
+  };
+  const [first] = Object.values(details);
+  if (status.status !== "ok" || first === undefined) return status;
+  return { ...status, status: "degraded", lastError: first, details };
+}
+
 /** The store, where it can be away; `file` is the file of the configuration. */
-function storeStatus({ backend }: Storage): Readonly<Record<string, ComponentStatus>> {
-  if (backend.name === "redis") return { redis: backend.status() };
+function storeStatus(storage: Storage): Readonly<Record<string, ComponentStatus>> {
+  const { backend } = storage;
+  if (backend.name === "redis") return { redis: redisStatus(storage) };
   return backend.name === "file" ? { storage: backend.status() } : {};
 }
 

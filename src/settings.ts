@@ -177,16 +177,33 @@ export async function loadSettings(path: string | null, env: Env): Promise<Setti
   return loaded.settings;
 }
 
+/** The way to Redis, which may change at run time: a password, a certificate, another server. Not what is kept there. */
+function wayToRedis({ config, contents }: Settings): unknown {
+  const { prefix: _prefix, ...redis } = config.redis;
+  return { redis, files: namedFiles(redis).map((name) => contents[name]) };
+}
+
+/** Whether another way leads to Redis, or by another right. */
+export function redisDiffers(old: Settings, next: Settings): boolean {
+  return !same(wayToRedis(old), wayToRedis(next));
+}
+
+/** Without the way to Redis. */
+function startsWith({ config, contents }: Settings): unknown {
+  const { metrics: _metrics, alerts, redis, ...others } = config;
+  const ofRedis = namedFiles(redis);
+  const files = Object.entries(contents).filter(([name]) => !ofRedis.includes(name));
+  return { ...others, prefix: redis.prefix, files, precedence: alerts.precedence };
+}
+
 /** What of two loads differs: nothing, only what may change at run time, or what the agent is started with. */
 export function difference(old: Settings, next: Settings): "none" | "runtime" | "start" {
-  const startWith = ({ config, contents }: Settings): unknown => {
-    const { metrics: _metrics, alerts, ...others } = config;
-    return { ...others, contents, precedence: alerts.precedence };
-  };
-  if (!same(startWith(old), startWith(next))) return "start";
-  const atRunTime = ({ config: { metrics, alerts }, document }: Settings): unknown => {
+  if (!same(startsWith(old), startsWith(next))) return "start";
+  const atRunTime = (settings: Settings): unknown => {
+    const { metrics, alerts } = settings.config;
+    const { document } = settings;
     const { rules: _rules, channels: _channels, ...others } = alerts;
-    return { metrics, alerts: others, document };
+    return { metrics, alerts: others, document, redis: wayToRedis(settings) };
   };
   return same(atRunTime(old), atRunTime(next)) ? "none" : "runtime";
 }

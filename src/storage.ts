@@ -8,6 +8,7 @@ import type { Backend, SeriesStore } from "./store/contract.ts";
 import { createDirectoryReport } from "./store/directory.ts";
 import { createBackend, type BackendName } from "./store/index.ts";
 import { createLocalFiles, type LocalFiles } from "./store/local.ts";
+import { createDrift, type Drift } from "./drift.ts";
 import { createSeriesStore } from "./store/series.ts";
 import { createSpooledOutbox, type SpooledOutbox } from "./store/spool.ts";
 import { States } from "./store/states.ts";
@@ -16,6 +17,8 @@ import type { RedisSettings } from "./store/redis/settings.ts";
 /** Everything that is kept somewhere. */
 export interface Storage {
   readonly backend: Backend;
+  /** This node's clock against the backend's. */
+  readonly drift: Drift;
   readonly local: LocalFiles;
   readonly series: SeriesStore;
   readonly states: States;
@@ -44,7 +47,15 @@ export function fileName(kind: string, node: string): string {
 /** The `redis` part of the configuration, as the backend takes it. */
 export function redisSettings({ tls, ...redis }: Config["redis"]): RedisSettings {
   const { ca_file: caFile, cert_file: certFile, key_file: keyFile, server_name: serverName } = tls;
-  return { ...redis, tls: tls.enabled ? { caFile, certFile, keyFile, serverName } : null };
+  const { sentinel_name: sentinelName, sentinel_password: sentinelPassword } = redis;
+  const { cluster_nodes: clusterNodes } = redis;
+  return {
+    ...redis,
+    sentinelName,
+    sentinelPassword,
+    clusterNodes,
+    tls: tls.enabled ? { caFile, certFile, keyFile, serverName } : null,
+  };
 }
 
 /** Whether a backend may be away while the disk beside the agent is there. */
@@ -64,6 +75,7 @@ export function createStorage(deps: StorageDeps): Storage {
   const local = createLocalFiles(deps.stateDir, { log, clock, report });
   return {
     backend,
+    drift: createDrift(backend, { clock, log }),
     local,
     outbox: createSpooledOutbox(backend.outbox, { local, file: fileName("outbox", node), log }),
     series: createSeriesStore({

@@ -103,11 +103,14 @@ export class Supervisor {
     const changed = difference(this.#settings, settings);
     if (changed === "start") return this.#replace(settings);
     const wasRefused = app.file.status !== "ok";
-    this.#settings = settings;
     if (changed === "runtime") {
       app.takeFile(settings);
+      this.#settings = settings;
       log.info("configuration changed", { path: settings.path });
-    } else if (wasRefused) {
+      return;
+    }
+    this.#settings = settings;
+    if (wasRefused) {
       app.judgeFile(null);
       log.info("configuration as before", { path: settings.path });
     }

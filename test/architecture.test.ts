@@ -25,7 +25,7 @@ const globals: readonly (readonly [RegExp, readonly string[]])[] = [
   [/\bperformance\.now\(/, ["base/clock.ts"]],
   [/(?<!\.)\bsetTimeout\(|(?<!\.)\bsetInterval\(/, ["base/clock.ts"]],
   [/\bprocess\.env\b/, ["main.ts"]],
-  [/\bMath\.random\b/, ["cli.ts", "store/redis/connection.ts"]],
+  [/\bMath\.random\b/, ["cli.ts", "store/redis/options.ts"]],
   [/\bconsole\./, []],
 ];
 

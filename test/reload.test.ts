@@ -5,11 +5,16 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Secret } from "../src/base/secret.ts";
+import { parseSelector } from "../src/core/series.ts";
+import { createRedisBackend } from "../src/store/redis/index.ts";
 import { startAgent, type Agent, type AgentOptions } from "./support/agent.ts";
-import { eventually } from "./support/clock.ts";
+import { eventually, ManualClock } from "./support/clock.ts";
+import { recordLog } from "./support/log.ts";
 import { publish } from "./support/mount.ts";
 import { freePort, startRedis } from "./support/redis.ts";
 import { startFeishu, type Robot } from "./support/robots.ts";
+import { seriesStore } from "./support/store.ts";
 
 type Alerts = { items: { id: string; status: string }[] };
 type Health = { components: { file: { status: string; last_error: string | null } } };
@@ -183,9 +188,16 @@ describe("the agent follows its own configuration", function () {
     assert.equal(events(agent, "listening").length, 1);
     await writeFile(ca, "one");
     await restarted(agent, 1);
-    // The setting is the same, the certificate another.
+    // The setting is the same, the certificate another: the way to Redis changes without another agent.
     await writeFile(ca, "another");
-    await restarted(agent, 2);
+    await eventually("it is taken", () => events(agent, "configuration changed").length === 1);
+    assert.equal(events(agent, "listening").length, 2);
+    await rm(ca);
+    await eventually("it is degraded again", async () =>
+      ((await fileOf(agent)).last_error ?? "").includes("redis.tls.ca_file"),
+    );
+    await writeFile(ca, "another");
+    await eventually("it is well again", async () => (await fileOf(agent)).status === "ok");
   });
 
   it("listens where it is told to, and again on the same port", async () => {
@@ -272,25 +284,54 @@ describe("the agent follows its own configuration", function () {
     assert.equal(await agent.stop(), 0);
   });
 
-  it("connects anew when the password of Redis is rotated", async () => {
+  it("connects anew when the password of Redis is rotated, and loses no sample of the time between", async () => {
     const redis = await startRedis({ password: "first-hunter2" });
     track(redis, () => redis.stop());
     const mount = path.join(dir, "secret");
     await publish(mount, "..1", { password: "first-hunter2\n" });
     const agent = await start(
-      { storage: { backend: "redis" }, redis: { host: "127.0.0.1", port: redis.port } },
+      {
+        storage: { backend: "redis" },
+        redis: { host: "127.0.0.1", port: redis.port },
+        metrics: { collection_interval: 1 },
+        node: { name: "rotated" },
+      },
       { env: { REDIS_PASSWORD_FILE: path.join(mount, "password") } },
     );
     const state = async (): Promise<string> =>
       ((await agent.get("/health")).json as { components: { redis: { status: string } } })
         .components.redis.status;
     await eventually("it is connected", async () => (await state()) === "ok");
+    await sampled(agent, 3);
     await redis.client.config("SET", "requirepass", "second-hunter2");
     await redis.client.call("CLIENT", "KILL", "TYPE", "normal");
     await eventually("it is shut out", async () => (await state()) === "down");
+    await sampled(agent, 7);
     await publish(mount, "..2", { password: "second-hunter2\n" });
-    await restarted(agent);
     await eventually("it is connected again", async () => (await state()) === "ok");
+    await sampled(agent, 10);
+    assert.equal(events(agent, "listening").length, 1, "without another agent");
+    assert.equal(await agent.stop(), 0);
+    const clock = new ManualClock(Date.now());
+    const { log } = recordLog();
+    const deps = { clock, log, retentionDays: () => 7 };
+    const backend = createRedisBackend(
+      redis.settings({ password: new Secret("second-hunter2") }),
+      deps,
+    );
+    track(backend, () => backend.stop());
+    backend.start();
+    await eventually("the test is connected", () => backend.status().status === "ok");
+    const selectors = [parseSelector("memory")];
+    const range = { fromMs: clock.now() - 60_000, toMs: clock.now() };
+    const { timesMs } = await seriesStore(backend, clock).read({
+      node: "default/rotated",
+      selectors,
+      ...range,
+    });
+    assert.ok(timesMs.length >= 7, `${timesMs.length} samples`);
+    const gaps = timesMs.slice(1).filter((timeMs, at) => timeMs - timesMs[at]! !== 1_000);
+    assert.deepEqual(gaps, []);
     assert.doesNotMatch(agent.output(), /hunter2/);
   });
 

@@ -135,6 +135,11 @@ describe("a supervised agent", () => {
     assert.equal(await compare(token, token), "none");
     assert.equal(await compare(token, token, ["a", "b"]), "start");
     const tls = { redis: { tls: { ca_file: at } } };
-    assert.equal(await compare(tls, tls, ["a", "b"]), "start");
+    assert.equal(await compare(tls, tls), "none");
+    assert.equal(await compare(tls, tls, ["a", "b"]), "runtime");
+    const login = { redis: { password_file: at } };
+    assert.equal(await compare(login, login, ["a", "b"]), "runtime");
+    assert.equal(await compare({}, { redis: { cluster_nodes: ["a:1"] } }), "runtime");
+    assert.equal(await compare({}, { redis: { prefix: "other" } }), "start");
   });
 });

@@ -1,6 +1,7 @@
 import { AgentError, errorText, type Fault } from "../core/errors.ts";
 import { kindOf } from "../base/parse.ts";
 import { unknownKey } from "../base/text.ts";
+import { contradictions } from "./contradictions.ts";
 import { leavesOf, type Config, type Leaf } from "./settings.ts";
 
 /** Where settings come from besides the defaults. */
@@ -201,8 +202,15 @@ export function loadConfig(table: object, sources: ConfigSources): LoadedConfig 
     else put(config, leaf.key, read.value);
   }
   if (faults.length > 0) throw wrongSettings(faults);
+  const checked = config as unknown as Config; // proof: every leaf of the table was parsed by its own format
+  const together = contradictions(checked, (key) => {
+    const leaf = leaves.find((one) => one.key === key);
+    if (leaf === undefined) return key;
+    return placeOf(leaf, given, winning(leaf, given).file === null ? "" : "_file");
+  });
+  if (together.length > 0) throw wrongSettings(together);
   return {
-    config: config as unknown as Config, // proof: every leaf of the table was parsed by its own format
+    config: checked,
     given: new Set(leaves.filter((leaf) => isGiven(leaf, given)).map(({ key }) => key)),
   };
 }

@@ -1,6 +1,7 @@
 import { logLevels } from "../base/log.ts";
 import { repeats } from "../core/policy.ts";
 import type { Language } from "../core/delivery.ts";
+import { addresses } from "./addresses.ts";
 import * as f from "./formats.ts";
 import { kubernetes } from "./kubernetes.ts";
 import { secretSetting, setting, type Setting } from "./setting.ts";
@@ -27,6 +28,29 @@ const redis = {
     "REDIS_URL",
     f.nullable(f.secret("a URL such as redis://host:6379/0 or rediss://host", /^rediss?:\/\/.+/)),
     "`redis://` or `rediss://`; wins over the single keys",
+  ),
+  sentinels: setting(
+    "REDIS_SENTINELS",
+    addresses("10.0.0.1:26379"),
+    [],
+    "Sentinels, which name the master: a list of `{host, port}` or `host:port`; in the environment separated by commas",
+  ),
+  sentinel_name: setting(
+    "REDIS_SENTINEL_NAME",
+    optionalText,
+    null,
+    "What the Sentinels call the master, often `mymaster`",
+  ),
+  sentinel_password: secretSetting(
+    "REDIS_SENTINEL_PASSWORD",
+    f.nullable(f.secret()),
+    "Password of the Sentinels themselves",
+  ),
+  cluster_nodes: setting(
+    "REDIS_CLUSTER_NODES",
+    addresses("10.0.0.1:6379"),
+    [],
+    "Some nodes of a Redis Cluster, as `redis.sentinels`",
   ),
   prefix: setting("REDIS_PREFIX", keyWord, "targetvpc", "First word of every key"),
   tls: {

@@ -1,34 +1,36 @@
+import { aclRules } from "../store/redis/commands.ts";
+import { isOld } from "../store/redis/server.ts";
 import { failed, off, ok, warning, type Check, type Finding } from "./contract.ts";
 import { networkFix } from "./network.ts";
 import type { RedisFacts } from "./see-redis.ts";
 
 const costs =
   "samples stay in memory and are lost with a restart, other nodes cannot be asked about this one, receipts are not kept";
-/** Hash commands and options the agent needs came with 6.2. */
-const least = [6, 2] as const;
 /** A tick writes a handful of commands one after another; beyond this Redis is far away or overloaded. */
 const slowMs = 100;
 /** From here on it is soon full. */
 const nearlyFull = 0.9;
 
-function downFix(reason: string): string {
+function downFix(reason: string, prefix: string): string {
   if (/NOAUTH|WRONGPASS|invalid (?:username|password)|AUTH/i.test(reason))
     return "set redis.password (REDIS_PASSWORD, or REDIS_PASSWORD_FILE), and redis.username for an ACL user";
-  if (/NOPERM/.test(reason)) return "give the ACL user +info, +ping, and what the agent uses";
+  if (/NOPERM/.test(reason)) return `ACL SETUSER <user> ${aclRules(prefix)}`;
+  if (/redis\.(?:sentinels|host|cluster_nodes)/.test(reason)) return "as it says";
   if (/closed|ECONNRESET|RESP type|wrong version|SSL|packet/i.test(reason))
     return "that is no Redis, or TLS is spoken to a port without it or the other way round: redis.host and redis.port, redis.tls (REDIS_TLS)";
   return networkFix(reason, "redis.host and redis.port (REDIS_HOST, REDIS_PORT)");
 }
 
-function isOld(version: string): boolean {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return major < least[0] || (major === least[0] && minor < least[1]);
-}
-
-function connection({ address, latencyMs, version }: RedisFacts): Finding {
+function connection({ address, latencyMs, version, lacks }: RedisFacts): Finding {
   const found = `${address}, ${version === null ? "version not told" : `version ${version}`}, answers in ${latencyMs.toFixed(1)} ms`;
   if (version !== null && isOld(version))
     return failed("redis", { found, costs, fix: "Redis 6.2 or newer, or Valkey" });
+  if (lacks["mode"] !== undefined)
+    return failed("redis", {
+      found: `${found}: ${lacks["mode"]}`,
+      costs,
+      fix: "redis.cluster_nodes (REDIS_CLUSTER_NODES) instead of redis.host",
+    });
   if (latencyMs < slowMs) return ok("redis", found);
   return warning("redis", {
     found,
@@ -37,7 +39,8 @@ function connection({ address, latencyMs, version }: RedisFacts): Finding {
   });
 }
 
-function rights({ refused }: RedisFacts, prefix: string): Finding {
+function rights({ refused: probe, lacks }: RedisFacts, prefix: string): Finding {
+  const refused = probe ?? lacks["rights"] ?? null;
   if (refused === null) return ok("redis.write", `keys below ${prefix}: can be written and read`);
   const full = /OOM/.test(refused);
   return failed("redis.write", {
@@ -45,7 +48,7 @@ function rights({ refused }: RedisFacts, prefix: string): Finding {
     costs,
     fix: full
       ? "Redis is full: raise maxmemory, or lower metrics.retention_days"
-      : `an ACL such as "~${prefix}:* +@hash +@sortedset +expire +expireat +ping +info +time", and a master instead of a replica`,
+      : `ACL SETUSER <user> ${aclRules(prefix)}`,
   });
 }
 
@@ -79,7 +82,7 @@ export const redis: Check = {
     if (seen.kind === "down") {
       const { address, reason } = seen;
       const found = reason.includes(address) ? reason : `${address}: ${reason}`;
-      return [failed("redis", { found, costs, fix: downFix(reason) })];
+      return [failed("redis", { found, costs, fix: downFix(reason, around.config.redis.prefix) })];
     }
     return [connection(seen), rights(seen, around.config.redis.prefix), memory(seen)];
   },

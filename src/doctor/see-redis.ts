@@ -3,20 +3,19 @@ import { errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import type { Config } from "../config/settings.ts";
 import { createConnection, type RedisConnection } from "../store/redis/connection.ts";
-import { redisTarget } from "../store/redis/settings.ts";
+import { aheadMs } from "../store/redis/drift.ts";
+import { factsOf, greeting, type ServerFacts } from "../store/redis/server.ts";
+import { redisTarget, targetText } from "../store/redis/settings.ts";
 import { redisSettings, settled } from "../storage.ts";
 
 /** What Redis says of itself; a null is what it may not tell. */
-export interface RedisFacts {
+export interface RedisFacts extends ServerFacts {
   readonly address: string;
   readonly latencyMs: number;
-  readonly version: string | null;
-  /** Bytes; 0: no limit. */
-  readonly maxMemory: number | null;
-  readonly usedMemory: number | null;
-  readonly policy: string | null;
   /** How far its clock is ahead of ours. */
   readonly aheadMs: number | null;
+  /** What the agent would say that the server lacks, by kind. */
+  readonly lacks: Readonly<Record<string, string>>;
   /** Why the probe key could not be written, read or removed; null: it could. */
   readonly refused: string | null;
 }
@@ -44,39 +43,12 @@ async function connected(connection: RedisConnection, clock: Clock): Promise<str
   return lastError ?? `no answer in ${patienceMs / 1_000} s`;
 }
 
-/** The `name:value` lines of an INFO section; an ACL may refuse it. */
-async function info(
-  connection: RedisConnection,
-  section: string,
-): Promise<ReadonlyMap<string, string>> {
+/** What it may tell of itself; in a cluster, what one of its nodes does. */
+async function told(connection: RedisConnection): Promise<ServerFacts> {
   try {
-    const [text] = await connection.run([["info", section]]);
-    const lines = String(text).split("\r\n");
-    return new Map(
-      lines.map((line) => {
-        const colon = line.indexOf(":");
-        return [line.slice(0, colon), line.slice(colon + 1)];
-      }),
-    );
+    return factsOf((await connection.run(greeting)).map((reply) => [null, reply]));
   } catch {
-    return new Map();
-  }
-}
-
-function numberOf(text: string | undefined): number | null {
-  return text === undefined || !/^\d+$/.test(text) ? null : Number(text);
-}
-
-/** The server's time between the two moments it was asked; null where it may not be asked. */
-async function aheadOf(connection: RedisConnection, clock: Clock): Promise<number | null> {
-  try {
-    const beganMs = clock.now();
-    const [time] = await connection.run([["time"]]);
-    const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
-    if (seconds === undefined || micros === undefined) return null;
-    return Math.round(seconds * 1_000 + micros / 1_000 - (beganMs + clock.now()) / 2);
-  } catch {
-    return null;
+    return factsOf([]);
   }
 }
 
@@ -102,7 +74,7 @@ async function refusalOf(connection: RedisConnection, prefix: string): Promise<s
   }
 }
 
-async function factsOf(
+async function askAll(
   connection: RedisConnection,
   { prefix, address, clock }: { prefix: string; address: string; clock: Clock },
 ): Promise<RedisFacts> {
@@ -110,17 +82,13 @@ async function factsOf(
   const beganMs = clock.monotonic();
   await connection.run([["ping"]]);
   const latencyMs = clock.monotonic() - beganMs;
-  const server = await info(connection, "server");
-  const memory = await info(connection, "memory");
   return {
     address,
     latencyMs,
-    version: server.get("redis_version") ?? null,
-    maxMemory: numberOf(memory.get("maxmemory")),
-    usedMemory: numberOf(memory.get("used_memory")),
-    policy: memory.get("maxmemory_policy") ?? null,
-    aheadMs: await aheadOf(connection, clock),
+    ...(await told(connection)),
+    aheadMs: await aheadMs(connection, clock),
     refused: await refusalOf(connection, prefix),
+    lacks: connection.status().details ?? {},
   };
 }
 
@@ -132,17 +100,17 @@ export function createRedisProbe(
   let connection: RedisConnection | null = null;
   const look = async (): Promise<RedisSight> => {
     if (storage.backend !== "redis") return { kind: "off" };
+    const { prefix } = redis;
     let address = "redis.url";
     try {
       const target = redisTarget(redisSettings(redis));
-      address = `${target.host}:${target.port}`;
-      connection = createConnection(target, deps);
+      address = targetText(target);
+      connection = createConnection(target, { ...deps, prefix });
       const reason = await connected(connection, deps.clock);
       if (reason !== null) return { kind: "down", address, reason };
-      const { prefix } = redis;
       return {
         kind: "up",
-        ...(await factsOf(connection, { prefix, address, clock: deps.clock })),
+        ...(await askAll(connection, { prefix, address, clock: deps.clock })),
       };
     } catch (cause) {
       return { kind: "down", address, reason: errorText(cause) };

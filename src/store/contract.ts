@@ -3,6 +3,7 @@ import type { NodeInfo } from "../core/node.ts";
 import type { ComponentStatus, StatePort } from "../core/ports.ts";
 import type { BlockName } from "./slots.ts";
 import type { Row, SeriesKey, SeriesSelector } from "../core/series.ts";
+import type { RedisSettings } from "./redis/settings.ts";
 
 /** A column of a block: canonical series key, decimal digits kept, unit. */
 export type SchemaColumn = readonly [key: SeriesKey, decimals: number, unit: string];
@@ -70,6 +71,10 @@ export interface Backend {
   status(): ComponentStatus;
   /** Another number after each (re)connection: what was known of the contents may be outdated. */
   epoch(): number;
+  /** Goes over to changed settings in place. Throws CONFIG_INVALID, and stays as it is, when they cannot be used. */
+  readonly reconnect?: (settings: RedisSettings) => void;
+  /** How far the backend's clock is ahead of this node's, in milliseconds; null: it does not tell. */
+  readonly aheadMs?: () => Promise<number | null>;
 
   /**
    * Values of some days in the order asked. Parts are looked at in that order: who asks for blocks before columns sees

@@ -54,6 +54,7 @@ const slips: readonly (readonly [string, RegExp])[] = [
 /** Values that do not go together, and what is said of them. */
 const clashes: readonly (readonly [string, RegExp])[] = [
   ["config.redis.password=x", /secrets\.redisPassword/],
+  ["config.redis.sentinel_password=x", /sentinel_password_file/],
   ["config.server.token=x", /secrets\.serverToken/],
   ["config.admin.token=x", /secrets\.adminToken/],
   ["redis.enabled=false", /say where Redis is/],

@@ -145,6 +145,92 @@ describe("configuration", () => {
     ]);
   });
 
+  it("takes addresses as texts or as objects, and from a variable separated by commas", () => {
+    const given = ["10.0.0.1:26379", "[fd00::1]:26380", { host: "sentinel-2.example", port: 1 }];
+    const { redis } = load({ redis: { sentinels: given, sentinel_name: "mymaster" } });
+    assert.deepEqual(redis.sentinels, [
+      { host: "10.0.0.1", port: 26_379 },
+      { host: "fd00::1", port: 26_380 },
+      { host: "sentinel-2.example", port: 1 },
+    ]);
+    const env = { REDIS_CLUSTER_NODES: "a:7000, [::1]:7001" };
+    assert.deepEqual(load(undefined, env).redis.cluster_nodes, [
+      { host: "a", port: 7_000 },
+      { host: "::1", port: 7_001 },
+    ]);
+  });
+
+  it("refuses what is no address, without showing it", () => {
+    for (const wrong of [
+      "a",
+      "a:0",
+      "a:65536",
+      ":1",
+      "::1:6379",
+      "[a]:1",
+      "a b:1",
+      "redis://:s3cret@a:1",
+      1,
+      null,
+      { host: "a" },
+      { host: "a", port: "1" },
+      { host: "a", port: 1, db: 0 },
+    ]) {
+      const found = faults({ redis: { cluster_nodes: ["b:1", wrong] } });
+      assert.equal(found.length, 1, JSON.stringify(wrong));
+      assert.match(
+        found[0]!,
+        /^redis\.cluster_nodes: expected host:port such as .* as number 2, got/,
+      );
+      assert.doesNotMatch(found[0]!, /s3cret/);
+    }
+    assert.deepEqual(faults(undefined, { REDIS_CLUSTER_NODES: "a:1,a:1" }), [
+      "REDIS_CLUSTER_NODES: names number 2 twice",
+    ]);
+    assert.match(faults({ redis: { sentinels: "a:1" } })[0]!, /^redis\.sentinels: expected a list/);
+  });
+
+  it("refuses ways to Redis that cannot stand together, each with its place", () => {
+    const nodes = ["a:1"];
+    for (const [redis, env, expected] of [
+      [
+        { url: "redis://h", sentinels: nodes, sentinel_name: "m" },
+        {},
+        ["redis.sentinels: both this and redis.url are set; keep one"],
+      ],
+      [
+        { cluster_nodes: nodes },
+        { REDIS_URL: "redis://h" },
+        ["redis.cluster_nodes: both this and REDIS_URL are set; keep one"],
+      ],
+      [
+        { sentinels: nodes, sentinel_name: "m" },
+        { REDIS_CLUSTER_NODES: "a:1" },
+        ["REDIS_CLUSTER_NODES: both this and redis.sentinels are set; keep one"],
+      ],
+      [
+        { sentinels: nodes },
+        {},
+        ["redis.sentinel_name: is missing: what the Sentinels call the master, often mymaster"],
+      ],
+      [
+        { sentinel_name: "m", sentinel_password_file: "/run/secrets/redis" },
+        {},
+        [
+          "redis.sentinel_name: is of no use without redis.sentinels (REDIS_SENTINELS)",
+          "redis.sentinel_password_file: is of no use without redis.sentinels (REDIS_SENTINELS)",
+        ],
+      ],
+      [
+        { cluster_nodes: nodes },
+        { REDIS_DB: "1" },
+        ["REDIS_DB: expected 0: a cluster has no other database"],
+      ],
+    ] as const)
+      assert.deepEqual(faults({ redis }, env), expected);
+    assert.equal(load({ redis: { host: "h", port: 1, cluster_nodes: nodes } }).redis.host, "h");
+  });
+
   it("reports every fault at once, each at its key or its variable", () => {
     assert.deepEqual(
       faults(

@@ -14,6 +14,7 @@ import { dayOf } from "../../src/store/slots.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 import { redisSettings, startRedis } from "../support/redis.ts";
+import { startCluster } from "../support/redis-cluster.ts";
 import { row, rowsOf, seriesStore } from "../support/store.ts";
 
 const node = "prod/node-1";
@@ -92,11 +93,14 @@ interface Target {
   readonly server: (() => Promise<Server>) | null;
 }
 
-const targets: readonly Target[] = backends.map(({ name }) => ({
-  title: name,
-  name,
-  server: name === "redis" ? () => startRedis() : null,
-}));
+const targets: readonly Target[] = [
+  ...backends.map(({ name }) => ({
+    title: name,
+    name,
+    server: name === "redis" ? () => startRedis() : null,
+  })),
+  { title: "redis cluster", name: "redis", server: () => startCluster() },
+];
 
 describe("storage backends", () => {
   it("have names of their own and say what they are", () => {

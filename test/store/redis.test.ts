@@ -8,7 +8,7 @@ import { parseSelector } from "../../src/core/series.ts";
 import type { Backend } from "../../src/store/contract.ts";
 import { createRedisBackend } from "../../src/store/redis/index.ts";
 import { createKeys } from "../../src/store/redis/keys.ts";
-import { type RedisSettings, redisTarget } from "../../src/store/redis/settings.ts";
+import { type RedisSettings, redisTarget, targetText } from "../../src/store/redis/settings.ts";
 import { placeInFleet } from "../../src/store/spread.ts";
 import { blockMs, blockName, dayOf, spanAt } from "../../src/store/slots.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
@@ -524,6 +524,7 @@ describe("redis settings", () => {
   it("take everything from a URL, which wins", () => {
     const url = new Secret("rediss://user:p%40ss@[::1]:7000/2");
     assert.deepEqual(redisTarget({ ...settings, host: "other", url }), {
+      form: "server",
       host: "::1",
       port: 7_000,
       db: 2,
@@ -532,7 +533,37 @@ describe("redis settings", () => {
       tls: {},
     });
     const plain = redisTarget({ ...settings, url: new Secret("redis://cache") });
-    assert.deepEqual(plain, { host: "cache", port: 6_379, db: 0 });
+    assert.deepEqual(plain, { form: "server", host: "cache", port: 6_379, db: 0 });
+  });
+
+  it("name Sentinels or nodes of a cluster, with one access for all of them", () => {
+    const sentinels = [{ host: "::1", port: 26_379 }];
+    const access = { username: "agent", password: new Secret("pass") };
+    const target = redisTarget({
+      ...settings,
+      ...access,
+      db: 2,
+      sentinels,
+      sentinelName: "mymaster",
+      sentinelPassword: new Secret("other"),
+    });
+    assert.deepEqual(target, {
+      form: "sentinel",
+      sentinels,
+      name: "mymaster",
+      db: 2,
+      username: "agent",
+      password: "pass",
+      sentinelPassword: "other",
+    });
+    assert.equal(targetText(target), "mymaster of Sentinel [::1]:26379");
+    const nodes = [
+      { host: "a", port: 1 },
+      { host: "b", port: 2 },
+    ];
+    const cluster = redisTarget({ ...settings, ...access, clusterNodes: nodes });
+    assert.deepEqual(cluster, { form: "cluster", nodes, username: "agent", password: "pass" });
+    assert.equal(targetText(cluster), "cluster a:1, b:2");
   });
 
   it("refuse a wrong URL and an unreadable file, without the secret", () => {

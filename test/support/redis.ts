@@ -57,37 +57,47 @@ export function redisSettings(port: number, changes: Partial<RedisSettings> = {}
     username: null,
     password: null,
     tls: null,
+    sentinels: [],
+    sentinelName: null,
+    sentinelPassword: null,
+    clusterNodes: [],
     prefix: "targetvpc",
     ...changes,
   };
 }
 
+/** The server that tests run over; another with `REDIS_SERVER=/path/to/valkey-server npm test`. */
+export const redisServer = process.env["REDIS_SERVER"] ?? "redis-server";
+
+/** Starts the program with arguments and waits until it is ready. */
+export async function launchServer(args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn(redisServer, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  await new Promise<void>((resolve, reject) => {
+    const read = (chunk: Buffer): void => {
+      output += chunk.toString();
+      if (/Ready to accept connections|Sentinel ID is/.test(output)) resolve();
+    };
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`${redisServer} ended (${code}): ${output}`)));
+  });
+  return child;
+}
+
 async function launch(port: number, dir: string, options: RedisOptions): Promise<ChildProcess> {
-  const child = spawn(
-    "redis-server",
+  return launchServer(
     `--port ${port} --bind 127.0.0.1 --save  --appendonly no --daemonize no`
       .split(" ")
       .concat("--dir", dir)
       .concat(options.password === undefined ? [] : ["--requirepass", options.password])
       .concat(options.args ?? []),
-    { stdio: ["ignore", "pipe", "pipe"] },
   );
-  let output = "";
-  const ready = new Promise<void>((resolve, reject) => {
-    const read = (chunk: Buffer): void => {
-      output += chunk.toString();
-      if (/Ready to accept connections/.test(output)) resolve();
-    };
-    child.stdout.on("data", read);
-    child.stderr.on("data", read);
-    child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`redis-server ended (${code}): ${output}`)));
-  });
-  await ready;
-  return child;
 }
 
-async function end(child: ChildProcess): Promise<void> {
+/** Ends it at once, as by `kill -9`. */
+export async function endServer(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
   child.kill("SIGKILL");
@@ -124,14 +134,14 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis>
     thaw: () => {
       child.kill("SIGCONT");
     },
-    kill: () => end(child),
+    kill: () => endServer(child),
     restart: async () => {
-      await end(child);
+      await endServer(child);
       child = await launch(port, dir, options);
     },
     stop: async () => {
       client.disconnect();
-      await end(child);
+      await endServer(child);
       if (options.dir === undefined) await rm(dir, { recursive: true, force: true });
     },
   };

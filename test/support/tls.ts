@@ -94,3 +94,31 @@ export function makeTls(options: { expired?: boolean } = {}): TlsFiles {
     rmSync(dir, { recursive: true, force: true });
   }
 }
+
+/** Where the files of `makeTls` were written. */
+export interface TlsPaths {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Writes the files into a directory. */
+export function writeTls(files: TlsFiles, dir: string): TlsPaths {
+  const at = (name: string, text: string): string => {
+    const file = path.join(dir, `${name}.pem`);
+    writeFileSync(file, text);
+    return file;
+  };
+  return { ca: at("ca", files.ca), cert: at("cert", files.cert), key: at("key", files.key) };
+}
+
+/** The files' contents. */
+export function readTls({ ca, cert, key }: TlsPaths): TlsFiles {
+  const [first, second, third] = [ca, cert, key].map((file) => readFileSync(file, "utf8"));
+  return { ca: first!, cert: second!, key: third! };
+}
+
+/** How a `redis-server` is told of them. */
+export function tlsArguments({ ca, cert, key }: TlsPaths): string[] {
+  return ["--tls-ca-cert-file", ca, "--tls-cert-file", cert, "--tls-key-file", key];
+}

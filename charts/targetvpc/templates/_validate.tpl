@@ -16,7 +16,7 @@
 {{- end }}
 
 {{- define "targetvpc.validateSecrets" -}}
-{{- $instead := dict "redis.password" "secrets.redisPassword" "admin.token" "secrets.adminToken" "server.token" "secrets.serverToken" "redis.url" "config.redis.url_file, or REDIS_URL from a Secret in extraEnv" -}}
+{{- $instead := dict "redis.password" "secrets.redisPassword" "admin.token" "secrets.adminToken" "server.token" "secrets.serverToken" "redis.sentinel_password" "config.redis.sentinel_password_file, or REDIS_SENTINEL_PASSWORD from a Secret in extraEnv" "redis.url" "config.redis.url_file, or REDIS_URL from a Secret in extraEnv" -}}
 {{- range $key, $place := $instead -}}
 {{- $steps := splitList "." $key -}}
 {{- if include "targetvpc.setting" (list $ (index $steps 0) (index $steps 1) "") -}}

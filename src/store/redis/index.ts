@@ -5,6 +5,7 @@ import { createRedisDays } from "./days.ts";
 import { createConnection } from "./connection.ts";
 import { createJsonReader } from "../garbled.ts";
 import { createRedisHashes } from "./hashes.ts";
+import { aheadMs } from "./drift.ts";
 import { createKeys } from "./keys.ts";
 import { createRedisNodes } from "./nodes.ts";
 import { createRedisReceipts } from "./receipts.ts";
@@ -15,7 +16,11 @@ export function createRedisBackend(
   settings: RedisSettings,
   { clock, log, retentionDays }: BackendDeps,
 ): Backend {
-  const connection = createConnection(redisTarget(settings), { clock, log });
+  const connection = createConnection(redisTarget(settings), {
+    clock,
+    log,
+    prefix: settings.prefix,
+  });
   const keys = createKeys(settings.prefix);
   const deps = { connection, keys, clock, readJson: createJsonReader(log), retentionDays };
   return {
@@ -24,6 +29,8 @@ export function createRedisBackend(
     stop: () => connection.stop(),
     status: () => connection.status(),
     epoch: () => connection.epoch(),
+    reconnect: (changed) => connection.retarget(redisTarget(changed)),
+    aheadMs: () => aheadMs(connection, clock),
     ...createRedisDays(connection, keys),
     ...createRedisNodes(deps),
     ...createRedisHashes(deps),

@@ -1,0 +1,114 @@
+/** What one command is needed for; a command that is not here cannot be sent. */
+const needs = {
+  hset: "blocks, tiers, states, documents, receipts",
+  hsetnx: "a schema's number is taken once",
+  hget: "the script looks whether a block is as it was read",
+  hmget: "blocks, schemas, documents",
+  hgetall: "alert states, tiers",
+  hkeys: "what there is of a day",
+  exists: "whether a day was compacted",
+  hdel: "states that are over, blocks that were compacted",
+  expire: "every key goes by itself",
+  expireat: "a day goes as a whole",
+  zadd: "when nodes and channels were last seen",
+  zcard: "how many receipts there are",
+  zrange: "the oldest receipts",
+  zrevrange: "the newest receipts",
+  zrangebyscore: "the nodes of the retention",
+  zrem: "nodes and receipts that are gone",
+  zremrangebyscore: "channels without receipts",
+  zremrangebyrank: "no more than so many channels",
+  eval: "a compacted day replaces its blocks at once",
+} as const;
+
+/** A command of the store; each name is one right of an ACL. */
+export type CommandName = keyof typeof needs;
+
+/** What the store itself never sends: for the connection, and to tell what is wrong with a server. */
+const ofConnection = {
+  ping: "whether it answers",
+  info: "what it is; without it, it is not told that the server lacks something",
+  select: "a database other than 0",
+  time: "how far the clocks are apart; without it, that is not told",
+  "cluster|slots": "in a cluster: where the keys are",
+  asking: "in a cluster: while a slot is on its way to another node",
+} as const;
+
+/** A command as it is sent; a name that ends in `Buffer` has its reply as bytes. */
+export type RedisCommand = readonly [
+  name: CommandName | `${CommandName}Buffer` | "ping" | "info" | "time" | "asking",
+  ...args: readonly (string | number | Buffer)[],
+];
+
+/** Every right with what it is for. */
+export const rights: Readonly<Record<string, string>> = { ...needs, ...ofConnection };
+
+/** The rules of an ACL user that may do what the agent does, and nothing else. */
+export function aclRules(prefix: string): string {
+  const commands = Object.keys(rights).map((name) => `+${name}`);
+  return ["resetkeys", `~${prefix}:*`, "resetchannels", "-@all", ...commands].join(" ");
+}
+
+/** The name as an ACL and an error of Redis write it. */
+export function bareName(name: string): string {
+  return name.replace(/Buffer$/, "");
+}
+
+/** Where the key stands in each command; a script's comes after its text and the number of keys. */
+function keyOf([name, ...args]: RedisCommand): string | null {
+  const key = name.startsWith("eval") ? args[2] : args[0];
+  return /^(ping|info|time|asking)$/.test(name) || key === undefined ? null : String(key);
+}
+
+/** What of a key decides about its slot in a cluster: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags */
+function hashed(key: string): string {
+  return /\{([^}]+)\}/.exec(key)?.[1] ?? key;
+}
+
+/**
+ * What decides where commands go; null: any server does. Throws a TypeError when they do not all belong together: on a
+ * single server nobody would notice.
+ */
+export function placeOf(commands: readonly RedisCommand[]): string | null {
+  let place: string | null = null;
+  for (const command of commands) {
+    const key = keyOf(command);
+    if (key === null) continue;
+    const own = hashed(key);
+    if (place !== null && place !== own)
+      throw new TypeError(`commands of several slots: {${place}} and {${own}}`);
+    place = own;
+  }
+  return place;
+}
+
+/**
+ * Commands that use every right once, on keys that are gone afterwards and would go by themselves. A refusal of one
+ * leaves the others as they are.
+ */
+export function trial(prefix: string, id: string): readonly RedisCommand[] {
+  const [hash, set] = [`${prefix}:trial:{${id}}:h`, `${prefix}:trial:{${id}}:z`];
+  return [
+    ["hset", hash, "a", "1"],
+    ["expire", hash, 30],
+    ["expireat", hash, 4_102_444_800],
+    ["expire", hash, 30],
+    ["hsetnx", hash, "b", "2"],
+    ["hget", hash, "a"],
+    ["hmget", hash, "a", "b"],
+    ["hgetall", hash],
+    ["hkeys", hash],
+    ["exists", hash],
+    ["zadd", set, 1, "a", 2, "b", 3, "c", 4, "d"],
+    ["expire", set, 30],
+    ["zcard", set],
+    ["zrange", set, 0, 0],
+    ["zrevrange", set, 0, 0],
+    ["zrangebyscore", set, 1, 1],
+    ["eval", "return 0", 1, hash],
+    ["zremrangebyscore", set, 2, 2],
+    ["zremrangebyrank", set, -1, -1],
+    ["zrem", set, "a", "c"],
+    ["hdel", hash, "a", "b"],
+  ];
+}
