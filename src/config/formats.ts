@@ -254,3 +254,9 @@ export const opaqueList: Format<readonly unknown[]> = {
       ? { value: input as readonly unknown[] }
       : { fault: `expected a list, got ${shown(input)}` },
 };
+
+/** A directory by its whole path. */
+export const directory: Format<string> = text({
+  is: /^\//,
+  expected: "an absolute directory",
+});

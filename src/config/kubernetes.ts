@@ -6,7 +6,6 @@ const objectName = f.text({
   is: /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
   expected: "a Kubernetes name: lower-case letters, digits, - and .",
 });
-const directory = f.text({ is: /^\//, expected: "an absolute directory" });
 
 /** What the agent does with the cluster it runs in. */
 export const kubernetes = {
@@ -24,13 +23,13 @@ export const kubernetes = {
   ),
   configmap_dir: setting(
     "KUBERNETES_CONFIGMAP_DIR",
-    f.nullable(directory),
+    f.nullable(f.directory),
     null,
     "Where the same ConfigMap is mounted: used while the API server may not or cannot be asked",
   ),
   secrets_dir: setting(
     "KUBERNETES_SECRETS_DIR",
-    f.nullable(directory),
+    f.nullable(f.directory),
     null,
     "Directory whose files the ConfigMap's channels may name by `*_file`",
   ),

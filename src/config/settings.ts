@@ -4,6 +4,7 @@ import type { Language } from "../core/delivery.ts";
 import { addresses } from "./addresses.ts";
 import * as f from "./formats.ts";
 import { kubernetes } from "./kubernetes.ts";
+import { storage } from "./storage.ts";
 import { secretSetting, setting, type Setting } from "./setting.ts";
 
 const languages = ["zh-CN", "en"] as const satisfies readonly Language[];
@@ -14,7 +15,6 @@ const hostName = f.text({
   is: /^[^/@\s]+$/,
   expected: "a host name or an address; a URL goes into redis.url",
 });
-const directory = f.text({ is: /^\//, expected: "an absolute directory" });
 const keyWord = f.text({ is: /^[A-Za-z0-9_.:-]+$/, expected: "letters, digits and _ . : -" });
 const clusterName = f.text({ is: /^[^/\s]+$/, expected: "a name without / and spaces" });
 
@@ -160,9 +160,9 @@ const server = {
 };
 
 const host = {
-  proc: setting("HOST_PROC", directory, "/proc", "Where the host's /proc is"),
-  sys: setting("HOST_SYS", directory, "/sys", "Where the host's /sys is"),
-  root: setting("HOST_ROOT", directory, "/", "Where the host's / is"),
+  proc: setting("HOST_PROC", f.directory, "/proc", "Where the host's /proc is"),
+  sys: setting("HOST_SYS", f.directory, "/sys", "Where the host's /sys is"),
+  root: setting("HOST_ROOT", f.directory, "/", "Where the host's / is"),
   source: setting(
     "HOST_SOURCE",
     f.oneOf(["auto", "proc", "portable"]),
@@ -199,29 +199,6 @@ export interface KnownNames {
   readonly collectors: readonly string[];
 }
 
-function storage(known: KnownNames) {
-  return {
-    backend: setting(
-      "STORAGE_BACKEND",
-      f.oneOf(known.backends),
-      "redis",
-      "`file` and `memory` never talk to Redis",
-    ),
-    dir: setting(
-      "STORAGE_DIR",
-      f.nullable(directory),
-      null,
-      "What must survive a restart without Redis; `$STATE_DIRECTORY`, else `$XDG_STATE_HOME/targetvpc`, else `~/.local/state/targetvpc`",
-    ),
-    backlog_max_bytes: setting(
-      "STORAGE_BACKLOG_MAX_BYTES",
-      f.integer(1_048_576, 1_099_511_627_776),
-      67_108_864,
-      "Bytes of samples kept on disk while Redis is away; then the oldest go. A week of 50 series takes 3 MB",
-    ),
-  };
-}
-
 /**
  * Every setting there is, in the shape of the config file. What the file's loader, the environment, the docs table
  * and the redacted print know of settings, they know from here.
@@ -229,7 +206,7 @@ function storage(known: KnownNames) {
 export function settingsTable(known: KnownNames) {
   return {
     redis,
-    storage: storage(known),
+    storage: storage(known.backends),
     admin,
     metrics: {
       ...metrics,

@@ -1,5 +1,13 @@
 import { AgentError } from "../../core/errors.ts";
-import type { Backend, BlockWrite, DayFields, DayPart, DayPlace, DayValues } from "../contract.ts";
+import {
+  rowsName,
+  type Backend,
+  type BlockWrite,
+  type DayFields,
+  type DayPart,
+  type DayPlace,
+  type DayValues,
+} from "../contract.ts";
 import { maxSchemas } from "../schemas.ts";
 import { blockSpan, type BlockName } from "../slots.ts";
 import { bufferOf, createCompact } from "./compact.ts";
@@ -50,8 +58,8 @@ function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "wr
     writes.flatMap(({ block, blob }) => [block, bufferOf(blob)]);
   /** A day whose blocks are gone was flushed or evicted, unless there are columns in their place. */
   const isLost = async (node: string, day: number): Promise<boolean> => {
-    const [count] = await connection.run([["exists", keys.day("columns", node, day)]]);
-    return countReply(count) === 0;
+    const [rows] = await connection.run([["hget", keys.day("columns", node, day), rowsName]]);
+    return rows === null;
   };
   return {
     writeBlocks: async (node, writes, expireAt) => {
