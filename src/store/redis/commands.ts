@@ -81,6 +81,14 @@ export function placeOf(commands: readonly RedisCommand[]): string | null {
   return place;
 }
 
+/** About how many bytes commands take. */
+export function sizeOf(commands: readonly RedisCommand[]): number {
+  let bytes = 0;
+  for (const [, ...args] of commands)
+    for (const arg of args) bytes += typeof arg === "number" ? 8 : arg.length;
+  return bytes;
+}
+
 /**
  * Commands that use every right once, on keys that are gone afterwards and would go by themselves. A refusal of one
  * leaves the others as they are.

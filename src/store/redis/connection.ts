@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { AgentError, errorText } from "../../core/errors.ts";
 import type { Clock, ComponentStatus, Log } from "../../core/ports.ts";
 import { createClusterLink } from "./cluster.ts";
-import { bareName, placeOf, trial, type RedisCommand } from "./commands.ts";
+import { bareName, placeOf, sizeOf, trial, type RedisCommand } from "./commands.ts";
 import { createServerLink, type Link, type LinkEvents } from "./link.ts";
 import {
   isAbsence,
@@ -150,7 +150,7 @@ class Connection implements RedisConnection {
   async #ask(link: Link, commands: readonly RedisCommand[]): Promise<readonly Reply[]> {
     const late = new AbortController();
     try {
-      return await this.#waiting.within(link.send(commands, late.signal));
+      return await this.#waiting.within(link.send(commands, late.signal), sizeOf(commands));
     } finally {
       late.abort();
     }

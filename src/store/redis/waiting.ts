@@ -5,8 +5,11 @@ import { AgentError } from "../../core/errors.ts";
 export interface Waiting {
   /** Throws STORE_UNAVAILABLE when nothing more may wait: too much does, or nothing was answered for too long. */
   admit(): void;
-  /** The work's outcome, or a rejection with STORE_UNAVAILABLE at the deadline, whatever the work does. */
-  within<T>(work: Promise<T>): Promise<T>;
+  /**
+   * The work's outcome, or a rejection with STORE_UNAVAILABLE at the deadline, whatever the work does; `bytes` were sent
+   * for it.
+   */
+  within<T>(work: Promise<T>, bytes: number): Promise<T>;
 }
 
 /** A frozen Redis holds up nobody for longer. */
@@ -15,11 +18,15 @@ export const patienceMs = 3_000;
 /** With nothing answered for so long, nothing more is sent: what waits until then is all that is ever in memory. */
 const stalledMs = 1_000;
 
-/** Questions about all nodes of a large fleet at once. */
-const maxWaiting = 4_096;
+/** Who asks about a whole fleet asks a few nodes at a time; each takes some 6 kB while it waits. */
+const maxWaiting = 1_024;
+
+/** A compaction sends a day at once, some hundred kilobytes; this many of them fit into the agent's memory. */
+const maxWaitingBytes = 8 * 1_024 * 1_024;
 
 interface Entry {
   readonly endMs: number;
+  readonly bytes: number;
   readonly giveUp: () => void;
 }
 
@@ -34,8 +41,14 @@ export function createWaiting(clock = systemClock): Waiting {
   /** In the order of their ends. */
   const entries = new Set<Entry>();
   let answeredMs = clock.monotonic();
+  let bytesWaiting = 0;
   let idle = new AbortController();
 
+  const remove = (entry: Entry): boolean => {
+    if (!entries.delete(entry)) return false;
+    bytesWaiting -= entry.bytes;
+    return true;
+  };
   const watch = async (signal: AbortSignal): Promise<void> => {
     for (;;) {
       const [oldest] = entries;
@@ -45,7 +58,7 @@ export function createWaiting(clock = systemClock): Waiting {
       const nowMs = clock.monotonic();
       for (const entry of entries) {
         if (entry.endMs > nowMs) break;
-        entries.delete(entry);
+        remove(entry);
         entry.giveUp();
       }
     }
@@ -53,26 +66,28 @@ export function createWaiting(clock = systemClock): Waiting {
   const begin = (entry: Entry): void => {
     if (entries.size === 0) answeredMs = clock.monotonic();
     entries.add(entry);
+    bytesWaiting += entry.bytes;
     if (entries.size > 1) return;
     idle = new AbortController();
     void watch(idle.signal);
   };
   const end = (entry: Entry): void => {
     answeredMs = clock.monotonic();
-    if (entries.delete(entry) && entries.size === 0) idle.abort();
+    if (remove(entry) && entries.size === 0) idle.abort();
   };
   return {
     admit: () => {
       if (entries.size === 0) return;
       const silentMs = clock.monotonic() - answeredMs;
       if (silentMs > stalledMs) throw tooLate(silentMs);
-      if (entries.size >= maxWaiting)
-        throw new AgentError("STORE_UNAVAILABLE", `${maxWaiting} questions wait for redis`);
+      if (entries.size >= maxWaiting || bytesWaiting >= maxWaitingBytes)
+        throw new AgentError("STORE_UNAVAILABLE", `${entries.size} questions wait for redis`);
     },
-    within: (work) =>
+    within: (work, bytes) =>
       new Promise((resolve, reject) => {
         const entry = {
           endMs: clock.monotonic() + patienceMs,
+          bytes,
           giveUp: () => reject(tooLate(patienceMs)),
         };
         begin(entry);
