@@ -56,6 +56,8 @@ async function useAll(backend: Backend, clock: ManualClock): Promise<void> {
     expireAt,
   });
   assert.equal(swapped, true);
+  // The block is not there any more: it is looked for whether the day was lost.
+  await backend.writeBlocks(node, [{ day, block: "1", blob: Buffer.from("x") }], () => expireAt);
   await backend.writeTier(node, day, new Map([["cpu", Buffer.from("t")]]), expireAt);
   assert.deepEqual(await backend.names(node, day, "tier"), ["cpu"]);
   await backend.expireDays(node, "blocks", [day], () => expireAt);

@@ -1,5 +1,6 @@
 import { systemClock } from "../../base/clock.ts";
 import { AgentError } from "../../core/errors.ts";
+import type { Clock } from "../../core/ports.ts";
 
 /** Everything that waits for an answer of Redis. */
 export interface Waiting {
@@ -31,67 +32,85 @@ interface Entry {
 }
 
 function tooLate(ms: number): AgentError {
-  return new AgentError("STORE_UNAVAILABLE", `no answer in ${ms / 1_000} s`);
+  return new AgentError(
+    "STORE_UNAVAILABLE",
+    `no answer in ${(ms / 1_000).toFixed(1).replace(/\.0$/, "")} s`,
+  );
 }
 
 /**
  * Deadlines with one timer for all of them. They keep the system's time, as sockets do, whatever clock the agent has.
  */
-export function createWaiting(clock = systemClock): Waiting {
+class Deadlines implements Waiting {
+  readonly #clock: Clock;
   /** In the order of their ends. */
-  const entries = new Set<Entry>();
-  let answeredMs = clock.monotonic();
-  let bytesWaiting = 0;
-  let idle = new AbortController();
+  readonly #entries = new Set<Entry>();
+  #bytes = 0;
+  #answeredMs: number;
+  #idle = new AbortController();
 
-  const remove = (entry: Entry): boolean => {
-    if (!entries.delete(entry)) return false;
-    bytesWaiting -= entry.bytes;
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#answeredMs = clock.monotonic();
+  }
+
+  admit(): void {
+    const { size } = this.#entries;
+    if (size === 0) return;
+    const silentMs = this.#clock.monotonic() - this.#answeredMs;
+    if (silentMs > stalledMs) throw tooLate(silentMs);
+    if (size >= maxWaiting || this.#bytes >= maxWaitingBytes)
+      throw new AgentError("STORE_UNAVAILABLE", `${size} questions wait for redis`);
+  }
+
+  within<T>(work: Promise<T>, bytes: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const entry = {
+        endMs: this.#clock.monotonic() + patienceMs,
+        bytes,
+        giveUp: () => reject(tooLate(patienceMs)),
+      };
+      this.#begin(entry);
+      work.then(resolve, reject).finally(() => this.#end(entry));
+    });
+  }
+
+  #begin(entry: Entry): void {
+    if (this.#entries.size === 0) this.#answeredMs = this.#clock.monotonic();
+    this.#entries.add(entry);
+    this.#bytes += entry.bytes;
+    if (this.#entries.size > 1) return;
+    this.#idle = new AbortController();
+    void this.#watch(this.#idle.signal);
+  }
+
+  #end(entry: Entry): void {
+    this.#answeredMs = this.#clock.monotonic();
+    if (this.#remove(entry) && this.#entries.size === 0) this.#idle.abort();
+  }
+
+  #remove(entry: Entry): boolean {
+    if (!this.#entries.delete(entry)) return false;
+    this.#bytes -= entry.bytes;
     return true;
-  };
-  const watch = async (signal: AbortSignal): Promise<void> => {
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
     for (;;) {
-      const [oldest] = entries;
+      const [oldest] = this.#entries;
       if (oldest === undefined) return;
-      await clock.sleep(Math.max(1, oldest.endMs - clock.monotonic()), signal);
+      await this.#clock.sleep(Math.max(1, oldest.endMs - this.#clock.monotonic()), signal);
       if (signal.aborted) return;
-      const nowMs = clock.monotonic();
-      for (const entry of entries) {
+      const nowMs = this.#clock.monotonic();
+      for (const entry of this.#entries) {
         if (entry.endMs > nowMs) break;
-        remove(entry);
+        this.#remove(entry);
         entry.giveUp();
       }
     }
-  };
-  const begin = (entry: Entry): void => {
-    if (entries.size === 0) answeredMs = clock.monotonic();
-    entries.add(entry);
-    bytesWaiting += entry.bytes;
-    if (entries.size > 1) return;
-    idle = new AbortController();
-    void watch(idle.signal);
-  };
-  const end = (entry: Entry): void => {
-    answeredMs = clock.monotonic();
-    if (remove(entry) && entries.size === 0) idle.abort();
-  };
-  return {
-    admit: () => {
-      if (entries.size === 0) return;
-      const silentMs = clock.monotonic() - answeredMs;
-      if (silentMs > stalledMs) throw tooLate(silentMs);
-      if (entries.size >= maxWaiting || bytesWaiting >= maxWaitingBytes)
-        throw new AgentError("STORE_UNAVAILABLE", `${entries.size} questions wait for redis`);
-    },
-    within: (work, bytes) =>
-      new Promise((resolve, reject) => {
-        const entry = {
-          endMs: clock.monotonic() + patienceMs,
-          bytes,
-          giveUp: () => reject(tooLate(patienceMs)),
-        };
-        begin(entry);
-        work.then(resolve, reject).finally(() => end(entry));
-      }),
-  };
+  }
+}
+
+export function createWaiting(clock = systemClock): Waiting {
+  return new Deadlines(clock);
 }
