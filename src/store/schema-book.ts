@@ -1,6 +1,6 @@
 import { AgentError } from "../core/errors.ts";
 import type { Backend, BlockSchema } from "./contract.ts";
-import { parseSchema } from "./schemas.ts";
+import { parseSchema } from "./format/schemas.ts";
 
 /** The schemas of a node and day, as read from the backend. */
 export interface DaySchemas {

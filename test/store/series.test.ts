@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseSelector } from "../../src/core/series.ts";
-import { encodeBlock } from "../../src/store/codec.ts";
+import { encodeBlock } from "../../src/store/format/block-codec.ts";
 import type { SeriesData, SeriesStore } from "../../src/store/contract.ts";
-import { createHead } from "../../src/store/head.ts";
+import { createHead } from "../../src/store/write/head.ts";
 import { createMemoryBackend } from "../../src/store/memory/index.ts";
 import { expirySeconds } from "../../src/store/series.ts";
 import { blockMs, blockName, dayOf, spanAt } from "../../src/store/slots.ts";

@@ -8,7 +8,7 @@ import {
   type DayPlace,
   type DayValues,
 } from "../contract.ts";
-import { maxSchemas } from "../schemas.ts";
+import { maxSchemas } from "../format/schemas.ts";
 import { blockSpan, type BlockName } from "../slots.ts";
 import { bufferOf, createCompact } from "./compact.ts";
 import type { RedisCommand, RedisConnection } from "./connection.ts";

@@ -1,0 +1,248 @@
+import { AgentError } from "../../core/errors.ts";
+import type { Clock, Log } from "../../core/ports.ts";
+import type { Backlog } from "./backlog.ts";
+import { encodeUnder, mergeEncoded, schemaOf, type StoredBlock } from "./block.ts";
+import { blockHeader, blockVersion } from "../format/block-codec.ts";
+import type { Backend, BlockWrite } from "../contract.ts";
+import { type Head, type Held, isDirty, rowsOf } from "./head.ts";
+import { createLossFinder } from "./losses.ts";
+import { type DaySchemas, type SchemaBook, schemaNumbered } from "../schema-book.ts";
+import type { SchemaWriter } from "./schema-writer.ts";
+import { blockMs, blockName, dayMs, dayOf, otherForms, type Span } from "../slots.ts";
+import { placeInFleet } from "../spread.ts";
+import type { Unreadable } from "../unreadable.ts";
+
+/** Blocks a flush sends at most, so that the backlog of an outage goes out in bites of some 150 kB. */
+const maxBlocksPerFlush = 64;
+
+/** A quarter into the next block the closed one is sent once more: a failover may have lost its last rows. */
+function resendAtMs({ startMs, lengthMs }: Span): number {
+  return startMs + lengthMs + blockMs / 4;
+}
+
+export interface FlushDeps {
+  readonly backend: Backend;
+  readonly node: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly head: Head;
+  readonly book: SchemaBook;
+  readonly schemas: SchemaWriter;
+  readonly unreadable: Unreadable;
+  /** Null: what waits is in memory alone. */
+  readonly backlog: Backlog | null;
+  readonly retentionDays: () => number;
+  readonly expireAt: (day: number) => number;
+}
+
+/** Brings the head to the backend. */
+export interface Flusher {
+  /** One round; never rejects. */
+  flush(): Promise<void>;
+}
+
+/** Who takes part in one round: the blocks of one day. */
+interface DayBatch {
+  readonly day: number;
+  readonly held: readonly Held[];
+}
+
+/** Blocks to send by day, oldest first. */
+function byDay(head: Head, isDue: (held: Held) => boolean): readonly DayBatch[] {
+  const days = Map.groupBy(head.all().filter(isDue), ({ startMs }) => dayOf(startMs));
+  return [...days].map(([day, held]) => ({ day, held }));
+}
+
+/** Joins the rows the backend has of a time with ours; what cannot be read is noted. */
+function createMerge({ backend, node, book, unreadable }: FlushDeps) {
+  const mergeOne = (held: Held, stored: StoredBlock, schemas: DaySchemas): void => {
+    const place = { node, day: dayOf(stored.startMs), block: blockName(stored) };
+    try {
+      const { version, schema } = blockHeader(stored.blob);
+      if (version > blockVersion) {
+        held.blocked ||= place.block === blockName(held);
+        unreadable.note(place, `version ${version} is newer than this agent; left alone`);
+      } else mergeEncoded(rowsOf(held), stored, schemaNumbered(schemas, schema));
+    } catch (cause) {
+      if (!(cause instanceof AgentError && cause.code === "BLOCK_INVALID")) throw cause;
+      unreadable.note(place, cause);
+    }
+  };
+  /** The first write of a block by this process: also after it was dropped from memory. */
+  return async (day: number, fresh: readonly Held[]): Promise<void> => {
+    if (fresh.length === 0) return;
+    // An earlier process may have kept the same time in blocks of the other length.
+    const places = fresh.flatMap((held) =>
+      [held, ...otherForms(held)].map((span) => ({ held, span })),
+    );
+    const names = places.map(({ span }) => blockName(span));
+    const [blobs = []] = await backend.read(node, [{ part: "blocks", day, names }]);
+    const schemas = await book.of(node, day, true);
+    for (const [index, { held, span }] of places.entries()) {
+      const blob = blobs[index] ?? null;
+      if (blob !== null) mergeOne(held, { ...span, blob }, schemas);
+    }
+    for (const held of fresh) held.merged = true;
+  };
+}
+
+/** Sends some blocks of a day in one go. */
+function createSend(deps: FlushDeps) {
+  const { backend, node, clock, schemas, expireAt } = deps;
+  const merge = createMerge(deps);
+  const encode = async (day: number, held: Held): Promise<BlockWrite | null> => {
+    const block = rowsOf(held);
+    const choice = await schemas.forBlock(day, schemaOf(block));
+    // A row may have come in between; with another step the block waits for the next round.
+    if (choice === null || choice.schema.stepMs !== block.stepMs) return null;
+    const blob = encodeUnder(block, choice.number, choice.schema);
+    return { day, block: blockName(held), blob };
+  };
+  return async ({ day, held }: DayBatch): Promise<void> => {
+    await merge(
+      day,
+      held.filter(({ merged }) => !merged),
+    );
+    const sent: { held: Held; changes: number; write: BlockWrite }[] = [];
+    for (const one of held.filter(isDirty)) {
+      const { changes } = one;
+      const write = await encode(day, one);
+      if (write !== null) sent.push({ held: one, changes, write });
+    }
+    if (sent.length === 0) return;
+    const nowMs = clock.now();
+    await backend.writeBlocks(
+      node,
+      sent.map(({ write }) => write),
+      expireAt,
+    );
+    for (const { held, changes } of sent) {
+      held.sentChanges = changes;
+      held.resent ||= nowMs >= resendAtMs(held);
+    }
+  };
+}
+
+/** Says once that the backend refuses, and once that it takes again; when it is away, the backend itself says so. */
+function createReport({ backend, log }: FlushDeps) {
+  let refused = false;
+  return (cause: unknown): void => {
+    if (cause === null) {
+      if (refused) log.info("series stored again");
+      refused = false;
+    } else if (!refused && backend.status().status === "ok") {
+      refused = true;
+      log.warn("series not stored", { cause });
+    }
+  };
+}
+
+/** Gives the days before today the expiry of a changed retention. */
+function createRetention({ backend, node, clock, retentionDays, expireAt }: FlushDeps) {
+  let appliedDays: number | null = null;
+  return async (): Promise<void> => {
+    const days = retentionDays();
+    if (days === appliedDays) return;
+    const today = dayOf(clock.now());
+    const back = Math.max(days, appliedDays ?? 0);
+    const past = Array.from({ length: back }, (_, index) => today - back + index);
+    await backend.expireDays(node, "blocks", past, expireAt);
+    appliedDays = days;
+  };
+}
+
+/** A backlog of more blocks is that of an outage which the whole fleet had: half an hour of ordinary blocks. */
+const outageBlocks = 3;
+/** After an outage a fleet sends its backlogs within this time, and not at the moment the backend is back. */
+const backlogSpreadMs = 60_000;
+
+/** Holds back the backlog of an outage until this node's turn; the block that is open is sent at once. */
+function createTurn({ backend, node, clock, head }: FlushDeps) {
+  let epoch = backend.epoch();
+  let turnMs = Number.NEGATIVE_INFINITY;
+  const isClosed = ({ startMs, lengthMs }: Span): boolean => startMs + lengthMs <= clock.now();
+  return (): ((held: Held) => boolean) => {
+    const backlog = head.all().filter((held) => isDirty(held) && isClosed(held));
+    if (backend.epoch() !== epoch && backlog.length > outageBlocks)
+      turnMs = clock.monotonic() + placeInFleet(node) * backlogSpreadMs;
+    epoch = backend.epoch();
+    return clock.monotonic() >= turnMs ? isDirty : (held) => isDirty(held) && !isClosed(held);
+  };
+}
+
+/** Makes the head ready for a round: what is due is dirty, what may have changed at the backend is merged again. */
+function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
+  let epoch = backend.epoch();
+  return (): void => {
+    const nowMs = clock.now();
+    const keeps = backend.status().status !== "ok";
+    head.tidy(nowMs, { retentionMs: retentionDays() * dayMs, keeps });
+    const reconnected = backend.epoch() !== epoch;
+    epoch = backend.epoch();
+    for (const held of head.all()) {
+      if (reconnected) held.merged = false;
+      if (!held.resent && held.sentChanges >= 0 && nowMs >= resendAtMs(held)) held.sentChanges = -1;
+    }
+  };
+}
+
+/** One round of sending; resolves to nothing and never rejects. */
+function createRound(deps: FlushDeps): () => Promise<void> {
+  const prepare = createPrepare(deps);
+  const findLosses = createLossFinder(deps);
+  const send = createSend(deps);
+  const applyRetention = createRetention(deps);
+  const report = createReport(deps);
+  const takeTurn = createTurn(deps);
+  /** The cause of the first failure, or null. A day that is refused does not hold up the others. */
+  const sendAll = async (): Promise<unknown> => {
+    let room = maxBlocksPerFlush;
+    let failure: unknown = null;
+    for (const { day, held } of byDay(deps.head, takeTurn())) {
+      const batch = held.slice(0, room);
+      if (batch.length === 0) break;
+      try {
+        await send({ day, held: batch });
+        room -= batch.length;
+      } catch (cause) {
+        failure ??= cause;
+        if (deps.backend.status().status !== "ok") break;
+      }
+    }
+    return failure;
+  };
+  return async () => {
+    try {
+      if (deps.backend.status().status === "ok") await findLosses();
+      prepare();
+      const failure = await sendAll();
+      if (failure === null) await applyRetention();
+      report(failure);
+    } catch (cause) {
+      report(cause);
+    }
+    deps.backlog?.keep();
+  };
+}
+
+/** The way of the head to the backend: the open block whole each time, oldest first, again until it is there. */
+export function createFlusher(deps: FlushDeps): Flusher {
+  const round = createRound(deps);
+  let running: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+  const begin = (): Promise<void> =>
+    round().finally(() => {
+      running = null;
+    });
+  return {
+    // A round on its way may have encoded its blocks before the last row came: who asks now gets the next one.
+    flush: () => {
+      if (running === null) return (running = begin());
+      next ??= running.then(() => {
+        next = null;
+        return (running = begin());
+      });
+      return next;
+    },
+  };
+}

@@ -1,0 +1,45 @@
+import type { Backend } from "../contract.ts";
+import { rowsName } from "../contract.ts";
+import type { Head, Held } from "./head.ts";
+import { blockName, dayOf } from "../slots.ts";
+
+interface LossesDeps {
+  readonly backend: Backend;
+  /** `cluster/name` of this node. */
+  readonly node: string;
+  readonly head: Head;
+}
+
+/** What was written last may be gone although its block is there: a replica or a file that is a little older. */
+const doubtfulBlocks = 2;
+
+/** Sent blocks of a day that the backend has no more, each with the one before it, whose last rows may be gone too. */
+function lostOf(sent: readonly Held[], there: ReadonlySet<string>): readonly Held[] {
+  return sent.filter((held, index) => {
+    const next = sent[index + 1];
+    return !there.has(blockName(held)) || (next !== undefined && !there.has(blockName(next)));
+  });
+}
+
+/** Finds out what a backend has lost that came back: sent blocks that memory still holds are to be sent again. */
+export function createLossFinder({ backend, node, head }: LossesDeps): () => Promise<void> {
+  let epoch = backend.epoch();
+  const look = async (): Promise<void> => {
+    const sent = head.all().filter(({ sentChanges, blocked }) => sentChanges >= 0 && !blocked);
+    const lost = new Set(sent.slice(-doubtfulBlocks));
+    for (const [day, ofDay] of Map.groupBy(sent, ({ startMs }) => dayOf(startMs))) {
+      const columns = await backend.names(node, day, "columns");
+      // A day that was compacted has its rows elsewhere.
+      if (columns.includes(rowsName)) continue;
+      const there = new Set(await backend.names(node, day, "blocks"));
+      for (const held of lostOf(ofDay, there)) lost.add(held);
+    }
+    for (const held of lost) held.sentChanges = -1;
+  };
+  return async () => {
+    const now = backend.epoch();
+    if (now === epoch) return;
+    await look();
+    epoch = now;
+  };
+}
