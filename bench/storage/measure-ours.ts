@@ -1,11 +1,22 @@
 import { systemClock } from "../../src/base/clock.ts";
 import { parseSelector } from "../../src/core/series.ts";
-import type { DayPart } from "../../src/store/contract.ts";
+import { dayMs } from "../../src/store/slots.ts";
 import { copyKeys, type Copies, removeCopies } from "./copies.ts";
 import type { OursMeasured, Reads } from "./measured.ts";
-import { eachOf, meanCost, meterRead, type ReadCost, type TickCost } from "./meter.ts";
+import { eachOf, meanCost, meanOf, meterRead, type ReadCost } from "./meter.ts";
 import type { Options } from "./options.ts";
-import { dayKeys, dayParts, liveWeek, openStore, type OpenStore, partBytes } from "./ours.ts";
+import { rowsADay } from "./fleet.ts";
+import {
+  closeDays,
+  dayKeys,
+  dayParts,
+  liveOn,
+  liveWeek,
+  type NodePlace,
+  openStore,
+  type OpenStore,
+  partBytes,
+} from "./ours.ts";
 import type { Server } from "./server.ts";
 import { rangeOf, spansOf, type ReadSpan } from "./spans.ts";
 import { nodeOf, readSeries, readWeek, samplesOf, stepMs, type Week } from "./week.ts";
@@ -114,40 +125,59 @@ async function readWide(
   return cost;
 }
 
-/** Memory a sample of each part of the days. */
-async function partsOf({ server, weeks }: OursDeps): Promise<ReadonlyMap<DayPart, number>> {
-  const parts = new Map<DayPart, number>();
-  for (const part of dayParts)
-    parts.set(part, (await partBytes(server, prefix, part, weeks)) / samplesOf(weeks));
-  return parts;
+/** Memory a sample of the tier alone. */
+async function tierBytesOf({ server, weeks }: OursDeps): Promise<number> {
+  return (await partBytes(server, prefix, "tier", weeks)) / samplesOf(weeks);
+}
+
+/** Does the same for every node, one after the other. */
+async function ofEach<T>(
+  { server, weeks }: OursDeps,
+  work: (place: NodePlace) => Promise<T>,
+): Promise<readonly T[]> {
+  const results: T[] = [];
+  for (const week of weeks) results.push(await work({ server, prefix, week }));
+  return results;
+}
+
+/** A day of everything, so that what a server takes at the first command of a kind is taken. */
+async function warm({ server, weeks }: OursDeps): Promise<void> {
+  const week = readWeek(weeks);
+  const day = { ...week, rows: rowsADay, endMs: week.startMs + dayMs };
+  const place = { server, prefix, week: day };
+  await liveWeek(place);
+  await closeDays(place);
+  await server.empty();
 }
 
 /** Lets every node live through its week in an empty server, and measures what is there then; it stays there. */
 export async function measureOurs(deps: OursDeps): Promise<OursMeasured> {
   const { server, weeks } = deps;
-  await liveWeek(server, prefix, { ...readWeek(weeks), rows: 60 });
-  await server.empty();
+  await warm(deps);
   const before = await server.storedBytes();
-  const costs: TickCost[] = [];
-  for (const week of weeks) costs.push(await liveWeek(server, prefix, week));
-  const stored = ((await server.storedBytes()) - before) / samplesOf(weeks);
-  const tierBytes = (await partsOf(deps)).get("tier") ?? 0;
+  const bytes = async (): Promise<number> =>
+    ((await server.storedBytes()) - before) / samplesOf(weeks);
+  const writing = meanCost(await ofEach(deps, liveWeek));
+  const blockBytes = await bytes();
   const reader = await openStore({ server, prefix, node: "bench/reader", clock: systemClock });
   const { raw, buckets } = readersOf(reader);
   try {
-    const hasTier = tierBytes > 0;
+    const blockReads = await readBoth(deps, raw);
+    const closingMs = meanOf(await ofEach(deps, closeDays));
+    const tierBytes = await tierBytesOf(deps);
+    const closedBytes = (await bytes()) - tierBytes;
     return {
-      tick: meanCost(costs),
-      blocks: {
-        name: "blocks",
-        bytesASample: stored - tierBytes,
+      writing,
+      closingMs,
+      blocks: { name: "blocks", bytesASample: blockBytes, reads: blockReads },
+      compacted: {
+        name: "closed days",
+        bytesASample: closedBytes,
         reads: await readBoth(deps, raw),
       },
-      compacted: null,
-      tier: hasTier
-        ? { name: "tier", bytesASample: tierBytes, reads: await readBoth(deps, buckets) }
-        : null,
-      wide: hasTier ? await readWide(deps, buckets) : null,
+      tier: { name: "the tier", bytesASample: tierBytes, reads: await readBoth(deps, buckets) },
+      wide: await readWide(deps, buckets),
+      tick: meanCost(await ofEach(deps, liveOn)),
     };
   } finally {
     await reader.close();

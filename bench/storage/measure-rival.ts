@@ -37,29 +37,31 @@ async function readAll({ server, rival }: RivalDeps, question: Question): Promis
 async function readsOf(
   deps: RivalDeps,
   nodes: readonly string[],
-  factor: number,
 ): Promise<ReadonlyMap<string, ReadCost>> {
   const reads = new Map<string, ReadCost>();
   const week = readWeek(deps.weeks);
   for (const span of spansOf(week)) {
     const range = rangeOf(week, span);
-    const { ms, cpuMs } = await meterRead(() =>
-      eachOf(nodes, (node) => readAll(deps, { node, series: readSeries, ...range })),
-    );
-    reads.set(span.name, { ms: ms * factor, cpuMs: cpuMs * factor });
+    const read = (node: string): Promise<void> =>
+      readAll(deps, { node, series: readSeries, ...range });
+    reads.set(span.name, await meterRead(() => eachOf(nodes, read)));
   }
   return reads;
 }
 
-/** A hundred times all series of a node would not fit into memory: where one series has its own key, only that. */
-async function fleetReads(deps: RivalDeps): Promise<Reads["fleet"]> {
+/**
+ * All series of so many nodes would not fit into memory. Where one series has its own key, the nodes get only that;
+ * elsewhere the time of one node counts so many times.
+ */
+async function fleetReads(deps: RivalDeps, one: Reads["one"]): Promise<Reads["fleet"]> {
   const { server, rival, weeks, options } = deps;
   const { seriesKey } = rival;
   if (seriesKey === null)
-    return readsOf(
-      deps,
-      weeks.map((week) => nodeOf(week)),
-      options.nodes / weeks.length,
+    return new Map(
+      [...one].map(([span, { ms, cpuMs }]) => [
+        span,
+        { ms: ms * options.nodes, cpuMs: cpuMs * options.nodes },
+      ]),
     );
   const each = Math.ceil(options.nodes / weeks.length);
   const names = (week: Week): string[] =>
@@ -69,7 +71,7 @@ async function fleetReads(deps: RivalDeps): Promise<Reads["fleet"]> {
     return { from: seriesKey(nodeOf(week), readSeries), to };
   });
   await copyKeys(server, copies);
-  return readsOf(deps, weeks.flatMap(names).slice(0, options.nodes), 1);
+  return readsOf(deps, weeks.flatMap(names).slice(0, options.nodes));
 }
 
 /** An hour of everything, so that what a server takes at the first command of a kind is taken. */
@@ -82,10 +84,8 @@ async function warm(deps: RivalDeps): Promise<void> {
 }
 
 async function readBoth(deps: RivalDeps): Promise<Reads> {
-  return {
-    one: await readsOf(deps, [nodeOf(readWeek(deps.weeks))], 1),
-    fleet: await fleetReads(deps),
-  };
+  const one = await readsOf(deps, [nodeOf(readWeek(deps.weeks))]);
+  return { one, fleet: await fleetReads(deps, one) };
 }
 
 /** Measures a rival in an empty server, and leaves it empty. */

@@ -23,14 +23,19 @@ export interface RivalMeasured extends Form {
 
 /** All figures of ours. */
 export interface OursMeasured {
+  /** Blocks and heartbeats. */
+  readonly writing: TickCost;
+  /** The tier and the care for closed days too. */
   readonly tick: TickCost;
   /** As they are written. */
   readonly blocks: Form;
-  /** As they are once their days are closed; null: they stay blocks. */
-  readonly compacted: (Form & { readonly cpuMsADay: number }) | null;
-  /** Buckets of five minutes beside them; null: there are none. */
-  readonly tier: Form | null;
-  /** A day of a wide fleet, in buckets. */
+  /** As they are once their days are closed. */
+  readonly compacted: Form;
+  /** CPU to make a closed day's columns and its tier. */
+  readonly closingMs: number;
+  /** Buckets of five minutes beside them. */
+  readonly tier: Form;
+  /** A day of a wide fleet, in buckets. Null: not looked at. */
   readonly wide: ReadCost | null;
 }
 

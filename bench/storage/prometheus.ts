@@ -30,8 +30,8 @@ async function writeOpenMetrics(file: string, weeks: readonly Week[]): Promise<v
   await once(out, "finish");
 }
 
-/** Spans of its blocks when it keeps 15 days, as it does by default. */
-const longestBlock = "18h";
+/** Spans of its blocks when it keeps three weeks or more: a tenth of that at most. */
+const longestBlock = "54h";
 
 /** Prometheus, its blocks made from a file by promtool. */
 export function prometheus(programs: { readonly server: string; readonly tool: string }): Database {

@@ -11,8 +11,6 @@ export interface Figure {
   readonly ours: number;
   readonly rivals?: readonly (readonly [name: string, value: number])[];
   readonly goals?: readonly Goal[];
-  /** What has to be known about how it was measured. */
-  readonly note?: string;
 }
 
 /** Three digits that count. */
@@ -43,18 +41,22 @@ function rivalsText({ ours, rivals = [] }: Figure): string {
     .join(", ");
 }
 
-/** Prints a line of the table; what was measured on fewer, or is not what one would think, has a note. */
+/** Prints a line of the table. */
 export function print(figure: Figure): void {
-  const { what, unit, ours, note } = figure;
-  const name = note === undefined ? what : `${what} (${note})`;
-  console.log(
-    `| ${name.padEnd(60)} | ${digits(ours)} ${unit} | ${rivalsText(figure)} | ${goalText(figure)} |`,
-  );
+  const { what, unit, ours } = figure;
+  const cells = [
+    what.padEnd(44),
+    `${digits(ours)} ${unit}`.trim(),
+    rivalsText(figure),
+    goalText(figure),
+  ];
+  console.log(`| ${cells.join(" | ")} |`);
 }
 
-/** Begins a table. */
-export function heading(title: string): void {
+/** Begins a table; what has to be known about it stands above it. */
+export function heading(title: string, note?: string): void {
   console.log(`\n## ${title}\n`);
+  if (note !== undefined) console.log(`${note}\n`);
   console.log("| | TargetVPC | rivals (times ours) | goal |");
   console.log("|---|---|---|---|");
 }

@@ -27,18 +27,14 @@ export function printMemory(
   heading(`${series} series: bytes a sample`);
   const known: Pairs = [...rivals, ...others].map(({ name, bytesASample }) => [name, bytesASample]);
   const { blocks, compacted, tier } = ours;
-  const closed = compacted?.bytesASample ?? blocks.bytesASample;
-  const held = heldBytes(blocks.bytesASample, closed);
+  const held = heldBytes(blocks.bytesASample, compacted.bytesASample);
   const goals: Goal[] = [{ most: mostBytes[series] ?? Number.NaN }, { timesLess }];
   const say = (what: string, bytes: number, goals: readonly Goal[] = []): void =>
     print({ what, unit: "B", ours: bytes, rivals: known, goals });
-  say("blocks, as they are written", blocks.bytesASample);
-  if (compacted !== null) say("closed days, compacted", closed);
-  if (compacted !== null && tier !== null)
-    say("closed days, compacted, and their tier", closed + tier.bytesASample);
+  say("the open day, in blocks", blocks.bytesASample);
+  say("closed days", compacted.bytesASample);
   say("held on average with 7 d retention", held, goals);
-  if (tier !== null)
-    say("held on average with 7 d retention, and its tier", held + tier.bytesASample);
+  say("the same and its tier", held + tier.bytesASample);
 }
 
 /** What a tick costs. */
@@ -57,13 +53,13 @@ export function printTicks({ series, ours, rivals }: Compared): void {
       rivals: rivals.map(({ name, tick }) => [name, of(tick)]),
       goals,
     });
-  say("commands (ours with heartbeats)", "", ({ commands }) => commands, [{ most: 1.1 }]);
+  say("commands, ours with heartbeats and tier", "", ({ commands }) => commands, [{ most: 1.1 }]);
+  print({ what: "… without the tier", unit: "", ours: ours.writing.commands });
   say("bytes to the server", "B", ({ bytes }) => bytes);
   say("server, inside commands", "µs", ({ commandUs }) => commandUs);
   say("server, CPU of the process", "µs", ({ serverUs }) => serverUs);
   say("agent, CPU of encoding and sending", "µs", ({ agentUs }) => agentUs);
-  const cpuMs = ours.compacted?.cpuMsADay;
-  if (cpuMs !== undefined) print({ what: "agent, CPU to compact a day", unit: "ms", ours: cpuMs });
+  print({ what: "agent, CPU to compact a day", unit: "ms", ours: ours.closingMs });
 }
 
 const oneGoals: readonly Goal[] = [{ most: 10 }, { timesLess: timesFaster }];
@@ -76,8 +72,7 @@ function readGoals(part: keyof Reads, span: string, isBest: boolean): readonly G
 }
 
 function printForm(form: Form, part: keyof Reads, compared: Compared, what: string): void {
-  const { compacted, tier } = compared.ours;
-  const isBest = form === tier || compacted === null || form === compacted;
+  const isBest = form !== compared.ours.blocks;
   for (const [span, { ms }] of form.reads?.[part] ?? [])
     print({
       what: `${span} of ${what}, from ${form.name}`,
@@ -98,7 +93,7 @@ export function printReads(
   { options, http }: { readonly options: Options; readonly http: ReadCost | null },
 ): void {
   const { blocks, compacted, tier, wide } = compared.ours;
-  const forms = [blocks, compacted, tier].filter((form) => form !== null);
+  const forms = [blocks, compacted, tier];
   heading("Reading one series of a node");
   for (const form of forms) printForm(form, "one", compared, "one series");
   for (const { name, reads } of forms) {
@@ -124,7 +119,10 @@ export function printReads(
       ),
       goals: [{ most: 40 }],
     });
-  heading(`Reading one series of ${options.nodes} nodes`);
+  heading(
+    `Reading one series of ${options.nodes} nodes`,
+    "Where a node has one key, one node was read and its time multiplied.",
+  );
   for (const form of forms) printForm(form, "fleet", compared, `${options.nodes} nodes`);
   if (wide !== null)
     print({
