@@ -1,8 +1,7 @@
-import type { Log } from "../../src/core/ports.ts";
+import type { Clock, Log } from "../../src/core/ports.ts";
 import type { IndexDefinition, Row, SeriesKey } from "../../src/core/series.ts";
 import type { Backend, SeriesData, SeriesStore } from "../../src/store/contract.ts";
 import { createSeriesStore } from "../../src/store/series.ts";
-import type { ManualClock } from "./clock.ts";
 import { recordLog } from "./log.ts";
 
 export const definitions: readonly IndexDefinition[] = [
@@ -80,7 +79,7 @@ export function rowsOf(data: SeriesData): [number, Record<string, number | null>
 /** A series store of a node over a backend. */
 export function seriesStore(
   backend: Backend,
-  clock: ManualClock,
+  clock: Clock,
   options: {
     definitions?: readonly IndexDefinition[];
     node?: string;
