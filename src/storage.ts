@@ -133,11 +133,11 @@ export function startKeeping(
   );
 }
 
-/** With ten seconds between samples, a twelfth of a command a tick. */
-const heartbeatMs = 120_000;
+/** With ten seconds between samples, an eighteenth of a command a tick. */
+const heartbeatMs = 180_000;
 const heartbeatRetryMs = 5_000;
 
-/** Says every two minutes that this node lives; sooner again while the store is away. */
+/** Says every three minutes that this node lives; sooner again while the store is away. */
 export function startHeartbeat(
   backend: Backend,
   clock: Clock,

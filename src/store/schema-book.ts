@@ -4,6 +4,8 @@ import { parseSchema } from "./format/schemas.ts";
 
 /** The schemas of a node and day, as read from the backend. */
 export interface DaySchemas {
+  /** As they are stored. */
+  readonly texts: ReadonlyMap<number, string>;
   readonly known: ReadonlyMap<number, BlockSchema>;
   /** Numbers that are used, also by schemas that cannot be read. */
   readonly taken: ReadonlySet<number>;
@@ -37,7 +39,7 @@ function parseAll(texts: ReadonlyMap<number, string>): DaySchemas {
       if (!(cause instanceof AgentError)) throw cause;
     }
   }
-  return { known, taken: new Set(texts.keys()) };
+  return { texts, known, taken: new Set(texts.keys()) };
 }
 
 export function createSchemaBook(backend: Backend): SchemaBook {

@@ -365,23 +365,23 @@ describe("the routes", () => {
     });
   });
 
-  it("lists nodes, stale after three intervals but not before five minutes", async () => {
-    t.view.others = [node("a300", "192.0.2.3", 300_000), node("n301", "192.0.2.4", 301_000)];
+  it("lists nodes, stale after three intervals but not before seven minutes", async () => {
+    t.view.others = [node("a420", "192.0.2.3", 420_000), node("n421", "192.0.2.4", 421_000)];
     const stale = async () =>
       Object.fromEntries(
         (await items("/api/nodes")).map(({ name, stale }) => [String(name), stale]),
       );
-    assert.deepEqual(await stale(), { "node-1": false, a300: false, n301: true });
-    t.view.intervalMs = 120_000;
-    assert.deepEqual(await stale(), { "node-1": false, a300: false, n301: false });
+    assert.deepEqual(await stale(), { "node-1": false, a420: false, n421: true });
+    t.view.intervalMs = 160_000;
+    assert.deepEqual(await stale(), { "node-1": false, a420: false, n421: false });
     await (t.clock as ManualClock).advance(60_000);
-    assert.deepEqual(await stale(), { "node-1": false, a300: false, n301: true });
+    assert.deepEqual(await stale(), { "node-1": false, a420: false, n421: true });
     assert.deepEqual((await items("/api/nodes"))[0], {
       cluster: "east",
-      name: "a300",
+      name: "a420",
       ip: "192.0.2.3",
       version: "1.0.0",
-      last_seen: noon - 300,
+      last_seen: noon - 420,
       stale: false,
     });
   });

@@ -332,12 +332,12 @@ describe("the backlog on disk", () => {
   it("that cannot be written is missed once, memory goes on, and it is written when it can be again", async () => {
     const full = path.join(dir, "full");
     await mkdir(full);
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", full]);
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", full]);
     try {
       await server.kill();
       const { backend, store } = open({ at: full });
       await isDown(backend);
-      await writeFile(path.join(full, "filler"), Buffer.alloc(60_000));
+      await writeFile(path.join(full, "filler"), Buffer.alloc(1_040_000));
       await pass(store, 600);
       await eventually("it is said", () => kept.of("warn").length === 2);
       assert.match(kept.text(), /no space left|ENOSPC/);

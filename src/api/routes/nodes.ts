@@ -6,8 +6,8 @@ import { get, type Route, type RouteDeps } from "../route.ts";
 
 /** A node that missed this many reports is stale … */
 const missedReports = 3;
-/** … but not before two heartbeats of two minutes were missed. */
-const leastStaleMs = 300_000;
+/** … but not before two heartbeats of three minutes were missed. */
+const leastStaleMs = 420_000;
 
 /** The nodes the shared store knows. */
 export function nodesRoutes({ view, clock }: RouteDeps): Route[] {

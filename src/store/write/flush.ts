@@ -53,6 +53,13 @@ function byDay(head: Head, isDue: (held: Held) => boolean): readonly DayBatch[] 
   return [...days].map(([day, held]) => ({ day, held }));
 }
 
+/** A day has one schema, or a few; whether they are still there is asked along with a block. */
+const askedSchemas = 8;
+
+function isText(bytes: Uint8Array | null, text: string): boolean {
+  return bytes !== null && Buffer.from(text).equals(bytes);
+}
+
 /** Joins the rows the backend has of a time with ours; what cannot be read is noted. */
 function createMerge({ backend, node, book, unreadable }: FlushDeps) {
   const mergeOne = (held: Held, stored: StoredBlock, schemas: DaySchemas): void => {
@@ -76,8 +83,16 @@ function createMerge({ backend, node, book, unreadable }: FlushDeps) {
       [held, ...otherForms(held)].map((span) => ({ held, span })),
     );
     const names = places.map(({ span }) => blockName(span));
-    const [blobs = []] = await backend.read(node, [{ part: "blocks", day, names }]);
-    const schemas = await book.of(node, day, true);
+    const known = await book.of(node, day);
+    const texts = [...known.texts].slice(0, askedSchemas);
+    const asked = [...names, ...texts.map(([number]) => `s${number}`)];
+    const [values = []] = await backend.read(node, [{ part: "blocks", day, names: asked }]);
+    const blobs = values.slice(0, names.length);
+    const isAsKnown =
+      texts.length > 0 &&
+      texts.every(([, text], index) => isText(values[names.length + index] ?? null, text));
+    const schemas =
+      isAsKnown && blobs.every((blob) => blob === null) ? known : await book.of(node, day, true);
     for (const [index, { held, span }] of places.entries()) {
       const blob = blobs[index] ?? null;
       if (blob !== null) mergeOne(held, { ...span, blob }, schemas);
