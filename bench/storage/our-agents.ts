@@ -40,7 +40,7 @@ async function growing(server: Server, week: Week): Promise<readonly Buffer[]> {
 
 /**
  * What agents of ours send, each its own node, at all stages of a block: the open block whole, the closed one once more,
- * an expiry a block and a heartbeat every two minutes. The blocks are real ones, encoded beforehand.
+ * an expiry a block and a heartbeat every three minutes. The blocks are real ones, encoded beforehand.
  */
 export async function ourWrites(weeks: readonly Week[]): Promise<FleetWrites["message"]> {
   const server = await startServer();

@@ -12,8 +12,8 @@ import { rowsADay } from "./fleet.ts";
 import { fleetSeries } from "./fleet-series.ts";
 import { nodeOf, rowAt, stepMs, type Week } from "./week.ts";
 
-/** Ticks between two heartbeats, as the agent has them: two minutes. */
-export const ticksAHeartbeat = 12;
+/** Ticks between two heartbeats, as the agent has them: three minutes. */
+export const ticksAHeartbeat = 18;
 
 /** A clock that the benchmark sets; nobody waits on it. */
 export class SetClock implements Clock {
