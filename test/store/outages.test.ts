@@ -125,6 +125,23 @@ describe("series through an outage of Redis", () => {
     assert.deepEqual(await faults(), []);
   }).timeout(60_000);
 
+  it("that comes back with a file of an hour before, over midnight, lose nothing of a living agent", async () => {
+    const midnight = 24 * hourTicks;
+    await clock.advance((midnight - 100) * tickStepMs);
+    tick = midnight - 100;
+    await pass(70);
+    await server.client.save();
+    await pass(30 + hourTicks);
+    await server.kill();
+    await eventually("it is missed", () => backend.status().status === "down");
+    await server.restart();
+    await isUp();
+    await pass(10);
+    const reader = seriesStore(backend, clock, { node: "prod/reader" });
+    const ticks = Array.from({ length: 110 + hourTicks }, (_, at) => midnight - 100 + at);
+    assert.deepEqual(await faultsOfTicks(reader, node, ticks), []);
+  });
+
   it("that stands still is waited for by no more than two timers, and fills no memory", async () => {
     await pass(10);
     const timers = (): number =>
