@@ -508,6 +508,17 @@ describe("redis backend", () => {
     }
   });
 
+  it("lists the series of many nodes over months without having too much wait", async () => {
+    const { backend } = start(server.settings({ prefix: prefix() }));
+    await connected(backend);
+    const reader = seriesStore(backend, clock, { node: "prod/reader" });
+    const range = { fromMs: clock.now() - 90 * 86_400_000, toMs: clock.now() };
+    // As many nodes beside each other as two questions of Grafana's ask.
+    const nodes = Array.from({ length: 32 }, (_, at) => `prod/node-${at}`);
+    const found = await Promise.all(nodes.map((one) => reader.seriesKeys({ node: one, ...range })));
+    assert.deepEqual(found.flat(), []);
+  });
+
   it("stops at once, also while Redis is away, and says nothing of it", async () => {
     const { backend, kept } = start(server.settings({ prefix: prefix() }));
     await connected(backend);
