@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { AgentError } from "../../core/errors.ts";
 import type { Clock, Log } from "../../core/ports.ts";
 import type { Backlog } from "./backlog.ts";
@@ -95,7 +96,9 @@ function createMerge({ backend, node, book, unreadable }: FlushDeps) {
       isAsKnown && blobs.every((blob) => blob === null) ? known : await book.of(node, day, true);
     for (const [index, { held, span }] of places.entries()) {
       const blob = blobs[index] ?? null;
-      if (blob !== null) mergeOne(held, { ...span, blob }, schemas);
+      if (blob === null) continue;
+      mergeOne(held, { ...span, blob }, schemas);
+      await setImmediate();
     }
     for (const held of fresh) held.merged = true;
   };
@@ -123,6 +126,8 @@ function createSend(deps: FlushDeps) {
       const { changes } = one;
       const write = await encode(day, one);
       if (write !== null) sent.push({ held: one, changes, write });
+      // A block of a backlog takes some milliseconds to encode, during which nothing else runs.
+      if (held.length > 1) await setImmediate();
     }
     if (sent.length === 0) return;
     const nowMs = clock.now();
