@@ -130,6 +130,27 @@ describe("redis backend", () => {
     }
   });
 
+  it("sends all of a backlog before its turn when the agent stops", async () => {
+    const port = await freePort();
+    const { backend } = start(redisSettings(port));
+    const store = seriesStore(backend, clock);
+    await eventually("it is down", () => backend.status().status === "down");
+    for (let block = 0; block < 100; block++) {
+      store.append(wideRow(clock.now(), { cpu: block }));
+      await clock.advance(600_000);
+    }
+    const late = await startRedis({ port });
+    try {
+      await connected(backend);
+      await store.flush();
+      assert.equal(store.counters().dirtyBlocks, 100, "it waits for its turn");
+      await store.close();
+      assert.equal(store.counters().dirtyBlocks, 0);
+    } finally {
+      await late.stop();
+    }
+  });
+
   for (const [what, lose, warnings] of [
     [
       "Redis restarts empty",
