@@ -121,7 +121,7 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
   const { days, tier, ...reading } = createReading(shared);
   const keeper = createCare({ ...deps, ...shared, days, tier });
   const backlog =
-    deps.backlog === null ? null : createBacklog({ ...deps.backlog, backend, head, clock, log });
+    deps.backlog === null ? null : createBacklog({ ...deps.backlog, head, clock, log });
   const flusher = createFlusher({ ...shared, backlog, schemas });
   let newest: Row | undefined;
   return {
@@ -133,7 +133,7 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
     restore: async () => backlog?.load(),
     flush: () => flusher.flush(),
     close: async () => {
-      await flusher.flush();
+      await flusher.drain();
       await backlog?.close();
     },
     recent: (key, count) => recentValues(head, key, count),

@@ -113,6 +113,26 @@ describe("what others put under our keys", function () {
         assert.equal(backend.status().status, "ok");
       });
 
+  for (const part of ["columns", "tier"] as const)
+    it(`does not keep later days from being compacted when it stands in the place of the ${part} of one`, async () => {
+      const store = own();
+      const days = [0, 1, 2].map((day) => day * ticksOfDay);
+      for (const tick of days) await write(store, ticks(tick, 2 * ticksOfBlock));
+      await server.client.del(keyOf(part));
+      await server.client.set(keyOf(part), "somebody else's");
+      await clock.advance(dayMs);
+      await store.flush();
+      const refused = { code: "STORE_UNAVAILABLE", message: /WRONGTYPE/ };
+      for (let look = 0; look < 2; look++) {
+        await assert.rejects(store.keep(), refused);
+        await clock.advance(7 * 3_600_000);
+      }
+      for (const other of ["columns", "tier"] as const)
+        for (const tick of days.slice(1))
+          assert.equal(await server.client.type(keyOf(other, tick)), "hash", `${other} of ${tick}`);
+      assert.equal(await server.client.get(keyOf(part)), "somebody else's");
+    });
+
   it("counts and skips every truncation of a block, and reads the blocks beside it", async () => {
     await write(own(), ticks(0, 3 * ticksOfBlock));
     const whole = await server.client.hgetBuffer(keyOf("blocks"), "1");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { parseSelector } from "../../src/core/series.ts";
 import { encodeBlock } from "../../src/store/format/block-codec.ts";
@@ -265,6 +266,19 @@ describe("series store", () => {
     await store.flush();
     assert.equal(store.counters().dirtyBlocks, 0);
     assert.equal((await read(other, startMs, clock.now(), "cpu")).timesMs.length, 100);
+  });
+
+  it("lets others run between the blocks of a backlog it sends", async () => {
+    const store = seriesStore(backend, clock);
+    for (let block = 0; block < 50; block++) {
+      store.append(wideRow(clock.now(), { cpu: block }));
+      await clock.advance(600_000);
+    }
+    void store.flush();
+    for (let turn = 0; turn < 25; turn++) await setImmediate();
+    assert.equal(store.counters().dirtyBlocks, 50, "it is still at it");
+    for (let turn = 0; turn < 50; turn++) await setImmediate();
+    assert.equal(store.counters().dirtyBlocks, 0);
   });
 
   it("keeps a row that comes while its block is being sent", async () => {

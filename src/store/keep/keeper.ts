@@ -1,8 +1,10 @@
 import type { Clock } from "../../core/ports.ts";
+import type { Backend } from "../contract.ts";
 import type { Compactor } from "./compact.ts";
 import { type Head, isDirty } from "../write/head.ts";
 import { dayOf } from "../slots.ts";
 import { placeInFleet } from "../spread.ts";
+import { createRefusals, type Refusals } from "./refusals.ts";
 import type { TierWriter } from "./tier.ts";
 
 /** Closed days are looked at so often; each node at its own moment, so that a fleet is spread over as long. */
@@ -21,6 +23,7 @@ const againMs = 900_000;
 const napMs = 30_000;
 
 export interface KeeperDeps {
+  readonly backend: Pick<Backend, "status">;
   readonly node: string;
   readonly clock: Clock;
   readonly head: Head;
@@ -37,7 +40,7 @@ export interface Keeper {
 }
 
 export function createKeeper(deps: KeeperDeps): Keeper {
-  const { node, clock, head, tier, compactor, retentionDays } = deps;
+  const { backend, node, clock, head, tier, compactor, retentionDays } = deps;
   const place = placeInFleet(node);
   const counters = { compactedDays: 0, failedCompactions: 0 };
   let nextLookMs = clock.now() + place * startSpreadMs;
@@ -50,14 +53,20 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   const isWaiting = (day: number): boolean =>
     head.all().some((held) => dayOf(held.startMs) === day && isDirty(held));
   /** Whether all days are as they should be. */
-  const look = async (nowMs: number, signal?: AbortSignal): Promise<boolean> => {
+  const look = async (
+    nowMs: number,
+    refusals: Refusals,
+    signal?: AbortSignal,
+  ): Promise<boolean> => {
     let isWell = true;
     for (const day of closedDays(nowMs)) {
       signal?.throwIfAborted();
-      const care = isWaiting(day) ? "refused" : await compactor.care(day, signal);
+      const care = isWaiting(day)
+        ? "refused"
+        : await refusals.attempt(() => compactor.care(day, signal));
       if (care === "compacted") counters.compactedDays++;
       if (care === "failed") counters.failedCompactions++;
-      if (care === "refused") isWell = false;
+      if (care === "refused" || care === null) isWell = false;
     }
     return isWell;
   };
@@ -67,13 +76,16 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   };
   return {
     keep: async (signal) => {
-      await tier.advance();
+      const refusals = createRefusals(backend);
+      await refusals.attempt(() => tier.advance());
       const nowMs = clock.now();
       // A clock that was set back would else not look for as long.
       nextLookMs = Math.min(nextLookMs, after(nowMs) + lookEveryMs);
-      if (nowMs < nextLookMs) return napMs;
-      nextLookMs = nowMs + againMs;
-      if (await look(nowMs, signal)) nextLookMs = after(nowMs);
+      if (nowMs >= nextLookMs) {
+        nextLookMs = nowMs + againMs;
+        if (await look(nowMs, refusals, signal)) nextLookMs = after(nowMs);
+      }
+      refusals.rethrow();
       return napMs;
     },
     counters: () => counters,

@@ -4,6 +4,7 @@ import { askedForAll } from "../read/day-read.ts";
 import { type Head, type Held, isDirty } from "../write/head.ts";
 import { createPoints } from "../format/points.ts";
 import type { DaysReader } from "../read/samples.ts";
+import { createRefusals } from "./refusals.ts";
 import { isSeries } from "../read/series-keys.ts";
 import { blockMs, dayMs, dayOf } from "../slots.ts";
 import { placeInFleet } from "../spread.ts";
@@ -167,7 +168,9 @@ export function createTierWriter(deps: TierWriterDeps): TierWriter {
       const { ranges, done } = plan(endMs);
       const isDone = endMs === last.endMs && epoch === last.epoch;
       if (isDone && ranges.every(({ begin }) => begin === pointsPerDay)) return;
-      for (const range of ranges) await update(range);
+      const refusals = createRefusals(backend);
+      for (const range of ranges) await refusals.attempt(() => update(range));
+      refusals.rethrow();
       done();
       last = { endMs, epoch };
     },

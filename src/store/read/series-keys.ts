@@ -1,3 +1,4 @@
+import { mapParallel } from "../../base/parallel.ts";
 import { AgentError } from "../../core/errors.ts";
 import type { SeriesKey } from "../../core/series.ts";
 import type { Backend, SpanQuery } from "../contract.ts";
@@ -17,6 +18,9 @@ interface SeriesKeysDeps {
 export function isSeries(name: string): boolean {
   return !name.startsWith("@");
 }
+
+/** Days that are asked for at a time, three questions each: many nodes are asked beside each other. */
+const daysAtOnce = 4;
 
 function daysIn({ fromMs, toMs }: SpanQuery): readonly number[] {
   const [first, last] = [dayOf(fromMs), dayOf(toMs)];
@@ -52,8 +56,8 @@ export function createSeriesKeys(
     const isOwn = query.node === deps.node;
     const found = new Set(isOwn ? held(query) : []);
     try {
-      const days = daysIn(query).map((day) => stored(query.node, day));
-      for (const keys of await Promise.all(days)) for (const key of keys) found.add(key);
+      const days = await mapParallel(daysIn(query), daysAtOnce, (day) => stored(query.node, day));
+      for (const key of days.flat()) found.add(key);
     } catch (cause) {
       // Memory has to do for the own node while the backend is away.
       if (!isOwn || !(cause instanceof AgentError && cause.code === "STORE_UNAVAILABLE"))

@@ -1,11 +1,12 @@
+import { setImmediate } from "node:timers/promises";
 import { AgentError, errorText } from "../../core/errors.ts";
 import type { Clock, Log } from "../../core/ports.ts";
 import { type FrozenBlock, freeze } from "./block.ts";
-import type { Backend } from "../contract.ts";
+import { blockHeader, blockVersion, decodeNumbers } from "../format/block-codec.ts";
 import { RecordLog } from "../file/log.ts";
 import { type Head, type Held, isDirty } from "./head.ts";
 import { formatSchema, parseSchema } from "../format/schemas.ts";
-import type { Span } from "../slots.ts";
+import { slotGrid, type Span } from "../slots.ts";
 
 export interface BacklogDeps {
   readonly dir: string;
@@ -13,7 +14,6 @@ export interface BacklogDeps {
   readonly name: string;
   /** What does not fit goes, the oldest first. */
   readonly maxBytes: number;
-  readonly backend: Pick<Backend, "status">;
   readonly head: Head;
   readonly clock: Clock;
   readonly log: Log;
@@ -23,9 +23,9 @@ export interface BacklogDeps {
 export interface Backlog {
   /** Takes up what an earlier run left. Never rejects. */
   load(): Promise<void>;
-  /** Brings the file up to date; returns at once. */
-  keep(): void;
-  /** Resolves when the file is up to date and on disk. Never rejects. */
+  /** Brings the file up to date; returns at once. `failed`: what is dirty could not be sent, the open block too. */
+  keep(failed: boolean): void;
+  /** Resolves when the file is up to date and on disk; from then on it stays as it is. Never rejects. */
   close(): Promise<void>;
 }
 
@@ -52,11 +52,15 @@ function toBytes({ schema, blob }: FrozenBlock): Uint8Array {
   return Buffer.concat([Buffer.from(`${formatSchema(schema)}\n`), blob]);
 }
 
-/** Throws BLOCK_INVALID. */
-function fromBytes(key: string, bytes: Buffer): FrozenBlock {
+/** A block that can be sent and read; null: it is a newer agent's. Throws BLOCK_INVALID. */
+function fromBytes(key: string, bytes: Buffer): FrozenBlock | null {
   const end = bytes.indexOf(newline);
   const schema = parseSchema(bytes.toString("utf8", 0, Math.max(0, end)));
-  return { ...spanOf(key), schema, blob: bytes.subarray(end + 1) };
+  const [span, blob] = [spanOf(key), bytes.subarray(end + 1)];
+  if (blockHeader(blob).version > blockVersion) return null;
+  const slots = slotGrid(span, schema.stepMs).count;
+  decodeNumbers(blob, { columns: schema.columns.length, slots }, [...schema.columns.keys()]);
+  return { ...span, schema, blob };
 }
 
 /** Says once that the file cannot be written, and once that it can again. */
@@ -69,6 +73,9 @@ function createReport({ log, dir }: BacklogDeps) {
     failing = cause !== null;
   };
 }
+
+/** Blocks that still get rows: those that were sent a moment ago need not be on disk, and not each row of the others. */
+type OpenBlocks = "none" | "now and then" | "all";
 
 /** What of the head is to be written to the file and taken out of it. */
 class Changes {
@@ -86,9 +93,9 @@ class Changes {
     this.#written.set(key, changes);
   }
 
-  /** `all`: also the open block that was written a moment ago. */
-  next(all: boolean): ReadonlyMap<string, Uint8Array | null> {
-    const { head, backend } = this.#deps;
+  /** What has changed, and how far each open block is meant. */
+  next(open: OpenBlocks): ReadonlyMap<string, Uint8Array | null> {
+    const { head } = this.#deps;
     const waiting = new Map(
       head
         .all()
@@ -96,8 +103,7 @@ class Changes {
         .map((held) => [keyOf(held), held]),
     );
     const gone = [...this.#written.keys()].filter((key) => !waiting.has(key));
-    const isAway = backend.status().status !== "ok";
-    const fresh = isAway ? [...waiting].filter(([key, held]) => this.#isDue(key, held, all)) : [];
+    const fresh = [...waiting].filter(([key, held]) => this.#isDue(key, held, open));
     return new Map<string, Uint8Array | null>([
       ...gone.map((key) => [key, null] as const),
       ...fresh.map(([key, held]) => [key, toBytes(frozenOf(held))] as const),
@@ -116,11 +122,11 @@ class Changes {
     return new Map(this.#deps.head.all().map((held) => [keyOf(held), held.changes]));
   }
 
-  #isDue(key: string, held: Held, all: boolean): boolean {
+  #isDue(key: string, held: Held, open: OpenBlocks): boolean {
     if (this.#written.get(key) === held.changes) return false;
     const { clock } = this.#deps;
-    if (all || held.startMs + held.lengthMs <= clock.now()) return true;
-    if (clock.monotonic() - this.#openSinceMs < openEveryMs) return false;
+    if (open === "all" || held.startMs + held.lengthMs <= clock.now()) return true;
+    if (open === "none" || clock.monotonic() - this.#openSinceMs < openEveryMs) return false;
     this.#openSinceMs = clock.monotonic();
     return true;
   }
@@ -137,7 +143,9 @@ function createLoad({ head, log }: BacklogDeps, { file, changes, report }: Parts
   const takeUp = (key: string, bytes: Buffer | null): void => {
     if (bytes === null) return;
     try {
-      changes.note(key, head.restore(fromBytes(key, bytes)).changes);
+      const block = fromBytes(key, bytes);
+      if (block === null) log.warn("block of a newer agent left in the backlog", { block: key });
+      else changes.note(key, head.restore(block).changes);
     } catch (cause) {
       if (!(cause instanceof AgentError)) throw cause;
       log.warn("block of an earlier run unreadable", { block: key, cause: errorText(cause) });
@@ -148,7 +156,10 @@ function createLoad({ head, log }: BacklogDeps, { file, changes, report }: Parts
     try {
       const keys = await file.keys();
       const values = await file.read(keys);
-      for (const [index, key] of keys.entries()) takeUp(key, values[index] ?? null);
+      for (const [index, key] of keys.entries()) {
+        takeUp(key, values[index] ?? null);
+        await setImmediate();
+      }
       if (keys.length > 0) log.info("backlog of an earlier run", { blocks: keys.length });
     } catch (cause) {
       report(cause);
@@ -163,11 +174,11 @@ export function createBacklog(deps: BacklogDeps): Backlog {
   const changes = new Changes(deps);
   const report = createReport(deps);
   const load = createLoad(deps, { file, changes, report });
-  const bring = async (all: boolean): Promise<void> => {
-    const next = changes.next(all);
-    if (next.size === 0) return;
-    const seen = changes.seen();
+  const bring = async (open: OpenBlocks): Promise<void> => {
     try {
+      const next = changes.next(open);
+      if (next.size === 0) return;
+      const seen = changes.seen();
       await file.write(next);
       changes.done(next, seen);
       report(null);
@@ -177,20 +188,24 @@ export function createBacklog(deps: BacklogDeps): Backlog {
   };
   let work: Promise<void> = Promise.resolve();
   let queued = false;
-  const keep = (): void => {
+  let closed = false;
+  let failing = false;
+  const keep = (failed: boolean): void => {
+    failing = failed;
     // On a disk that hangs one look waits, not one each tick.
-    if (queued) return;
+    if (queued || closed) return;
     queued = true;
     work = work.then(() => {
       queued = false;
-      return bring(false);
+      return bring(failing ? "now and then" : "none");
     });
   };
   return {
     load: () => (work = work.then(load)),
     keep,
     close: async () => {
-      await (work = work.then(() => bring(true)));
+      closed = true;
+      await (work = work.then(() => bring("all")));
       await file.close().catch(report);
     },
   };

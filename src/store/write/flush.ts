@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { AgentError } from "../../core/errors.ts";
 import type { Clock, Log } from "../../core/ports.ts";
 import type { Backlog } from "./backlog.ts";
@@ -39,7 +40,12 @@ export interface FlushDeps {
 export interface Flusher {
   /** One round; never rejects. */
   flush(): Promise<void>;
+  /** Rounds for what waits, out of turn, while they get on and for a moment at most; never rejects. */
+  drain(): Promise<void>;
 }
+
+/** An agent that stops has half a second to save what it has. */
+const drainMs = 300;
 
 /** Who takes part in one round: the blocks of one day. */
 interface DayBatch {
@@ -95,7 +101,9 @@ function createMerge({ backend, node, book, unreadable }: FlushDeps) {
       isAsKnown && blobs.every((blob) => blob === null) ? known : await book.of(node, day, true);
     for (const [index, { held, span }] of places.entries()) {
       const blob = blobs[index] ?? null;
-      if (blob !== null) mergeOne(held, { ...span, blob }, schemas);
+      if (blob === null) continue;
+      mergeOne(held, { ...span, blob }, schemas);
+      await setImmediate();
     }
     for (const held of fresh) held.merged = true;
   };
@@ -123,6 +131,8 @@ function createSend(deps: FlushDeps) {
       const { changes } = one;
       const write = await encode(day, one);
       if (write !== null) sent.push({ held: one, changes, write });
+      // A block of a backlog takes some milliseconds to encode, during which nothing else runs.
+      if (held.length > 1) await setImmediate();
     }
     if (sent.length === 0) return;
     const nowMs = clock.now();
@@ -171,17 +181,31 @@ const outageBlocks = 3;
 /** After an outage a fleet sends its backlogs within this time, and not at the moment the backend is back. */
 const backlogSpreadMs = 60_000;
 
+interface Turn {
+  /** Says which blocks are to be sent now. */
+  take(): (held: Held) => boolean;
+  /** From now on nothing is held back. */
+  hurry(): void;
+}
+
 /** Holds back the backlog of an outage until this node's turn; the block that is open is sent at once. */
-function createTurn({ backend, node, clock, head }: FlushDeps) {
+function createTurn({ backend, node, clock, head }: FlushDeps): Turn {
   let epoch = backend.epoch();
   let turnMs = Number.NEGATIVE_INFINITY;
   const isClosed = ({ startMs, lengthMs }: Span): boolean => startMs + lengthMs <= clock.now();
-  return (): ((held: Held) => boolean) => {
-    const backlog = head.all().filter((held) => isDirty(held) && isClosed(held));
-    if (backend.epoch() !== epoch && backlog.length > outageBlocks)
-      turnMs = clock.monotonic() + placeInFleet(node) * backlogSpreadMs;
-    epoch = backend.epoch();
-    return clock.monotonic() >= turnMs ? isDirty : (held) => isDirty(held) && !isClosed(held);
+  let inHurry = false;
+  return {
+    take: () => {
+      const backlog = head.all().filter((held) => isDirty(held) && isClosed(held));
+      if (backend.epoch() !== epoch && backlog.length > outageBlocks)
+        turnMs = clock.monotonic() + placeInFleet(node) * backlogSpreadMs;
+      epoch = backend.epoch();
+      const isTurn = inHurry || clock.monotonic() >= turnMs;
+      return isTurn ? isDirty : (held) => isDirty(held) && !isClosed(held);
+    },
+    hurry: () => {
+      inHurry = true;
+    },
   };
 }
 
@@ -202,18 +226,17 @@ function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
 }
 
 /** One round of sending; resolves to nothing and never rejects. */
-function createRound(deps: FlushDeps): () => Promise<void> {
+function createRound(deps: FlushDeps, turn: Turn): () => Promise<void> {
   const prepare = createPrepare(deps);
   const findLosses = createLossFinder(deps);
   const send = createSend(deps);
   const applyRetention = createRetention(deps);
   const report = createReport(deps);
-  const takeTurn = createTurn(deps);
   /** The cause of the first failure, or null. A day that is refused does not hold up the others. */
   const sendAll = async (): Promise<unknown> => {
     let room = maxBlocksPerFlush;
     let failure: unknown = null;
-    for (const { day, held } of byDay(deps.head, takeTurn())) {
+    for (const { day, held } of byDay(deps.head, turn.take())) {
       const batch = held.slice(0, room);
       if (batch.length === 0) break;
       try {
@@ -227,37 +250,52 @@ function createRound(deps: FlushDeps): () => Promise<void> {
     return failure;
   };
   return async () => {
+    let failed = true;
     try {
       if (deps.backend.status().status === "ok") await findLosses();
       prepare();
       const failure = await sendAll();
       if (failure === null) await applyRetention();
       report(failure);
+      failed = failure !== null;
     } catch (cause) {
       report(cause);
     }
-    deps.backlog?.keep();
+    deps.backlog?.keep(failed);
   };
 }
 
 /** The way of the head to the backend: the open block whole each time, oldest first, again until it is there. */
 export function createFlusher(deps: FlushDeps): Flusher {
-  const round = createRound(deps);
+  const turn = createTurn(deps);
+  const round = createRound(deps, turn);
   let running: Promise<void> | null = null;
   let next: Promise<void> | null = null;
   const begin = (): Promise<void> =>
     round().finally(() => {
       running = null;
     });
+  // A round on its way may have encoded its blocks before the last row came: who asks now gets the next one.
+  const flush = (): Promise<void> => {
+    if (running === null) return (running = begin());
+    next ??= running.then(() => {
+      next = null;
+      return (running = begin());
+    });
+    return next;
+  };
+  const { head, clock } = deps;
+  const waiting = (): number => head.all().filter(isDirty).length;
   return {
-    // A round on its way may have encoded its blocks before the last row came: who asks now gets the next one.
-    flush: () => {
-      if (running === null) return (running = begin());
-      next ??= running.then(() => {
-        next = null;
-        return (running = begin());
-      });
-      return next;
+    flush,
+    drain: async () => {
+      turn.hurry();
+      const endMs = clock.monotonic() + drainMs;
+      for (let before = Number.POSITIVE_INFINITY; waiting() < before;) {
+        before = waiting();
+        await flush();
+        if (waiting() === 0 || clock.monotonic() >= endMs) return;
+      }
     },
   };
 }

@@ -13,11 +13,11 @@ interface LossesDeps {
 /** What was written last may be gone although its block is there: a replica or a file that is a little older. */
 const doubtfulBlocks = 2;
 
-/** Sent blocks of a day that the backend has no more, each with the one before it, whose last rows may be gone too. */
-function lostOf(sent: readonly Held[], there: ReadonlySet<string>): readonly Held[] {
+/** Sent blocks that the backend has no more, each with the one before it, whose last rows may be gone too. */
+function lostOf(sent: readonly Held[], isThere: (held: Held) => boolean): readonly Held[] {
   return sent.filter((held, index) => {
     const next = sent[index + 1];
-    return !there.has(blockName(held)) || (next !== undefined && !there.has(blockName(next)));
+    return !isThere(held) || (next !== undefined && !isThere(next));
   });
 }
 
@@ -26,14 +26,18 @@ export function createLossFinder({ backend, node, head }: LossesDeps): () => Pro
   let epoch = backend.epoch();
   const look = async (): Promise<void> => {
     const sent = head.all().filter(({ sentChanges, blocked }) => sentChanges >= 0 && !blocked);
-    const lost = new Set(sent.slice(-doubtfulBlocks));
+    const there = new Set<Held>();
     for (const [day, ofDay] of Map.groupBy(sent, ({ startMs }) => dayOf(startMs))) {
       const columns = await backend.names(node, day, "columns");
       // A day that was compacted has its rows elsewhere.
-      if (columns.includes(rowsName)) continue;
-      const there = new Set(await backend.names(node, day, "blocks"));
-      for (const held of lostOf(ofDay, there)) lost.add(held);
+      const isCompacted = columns.includes(rowsName);
+      const blocks = new Set(isCompacted ? [] : await backend.names(node, day, "blocks"));
+      for (const held of ofDay) if (isCompacted || blocks.has(blockName(held))) there.add(held);
     }
+    const lost = new Set([
+      ...sent.slice(-doubtfulBlocks),
+      ...lostOf(sent, (held) => there.has(held)),
+    ]);
     for (const held of lost) held.sentChanges = -1;
   };
   return async () => {

@@ -130,6 +130,27 @@ describe("redis backend", () => {
     }
   });
 
+  it("sends all of a backlog before its turn when the agent stops", async () => {
+    const port = await freePort();
+    const { backend } = start(redisSettings(port));
+    const store = seriesStore(backend, clock);
+    await eventually("it is down", () => backend.status().status === "down");
+    for (let block = 0; block < 100; block++) {
+      store.append(wideRow(clock.now(), { cpu: block }));
+      await clock.advance(600_000);
+    }
+    const late = await startRedis({ port });
+    try {
+      await connected(backend);
+      await store.flush();
+      assert.equal(store.counters().dirtyBlocks, 100, "it waits for its turn");
+      await store.close();
+      assert.equal(store.counters().dirtyBlocks, 0);
+    } finally {
+      await late.stop();
+    }
+  });
+
   for (const [what, lose, warnings] of [
     [
       "Redis restarts empty",
@@ -506,6 +527,17 @@ describe("redis backend", () => {
     } finally {
       await own.stop();
     }
+  });
+
+  it("lists the series of many nodes over months without having too much wait", async () => {
+    const { backend } = start(server.settings({ prefix: prefix() }));
+    await connected(backend);
+    const reader = seriesStore(backend, clock, { node: "prod/reader" });
+    const range = { fromMs: clock.now() - 90 * 86_400_000, toMs: clock.now() };
+    // As many nodes beside each other as two questions of Grafana's ask.
+    const nodes = Array.from({ length: 32 }, (_, at) => `prod/node-${at}`);
+    const found = await Promise.all(nodes.map((one) => reader.seriesKeys({ node: one, ...range })));
+    assert.deepEqual(found.flat(), []);
   });
 
   it("stops at once, also while Redis is away, and says nothing of it", async () => {
