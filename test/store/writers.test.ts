@@ -5,33 +5,15 @@ import { createInterface } from "node:readline";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
 import type { Backend, SeriesStore } from "../../src/store/contract.ts";
 import { createRedisBackend } from "../../src/store/redis/index.ts";
+import { bundleProgram } from "../support/bundle.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { faultsOfTicks, seriesStore, tickRow, tickStartMs, tickStepMs } from "../support/store.ts";
 
 const node = "prod/node-1";
-
-/** The writing process as one file, which starts several times faster. */
-async function bundleWriter(dir: string): Promise<string> {
-  const outfile = path.join(dir, "writer.mjs");
-  await build({
-    entryPoints: [fileURLToPath(new URL("../support/writer.ts", import.meta.url))],
-    outfile,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    logLevel: "error",
-    banner: {
-      js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
-    },
-  });
-  return outfile;
-}
 
 describe("writers of one node", () => {
   let server: TestRedis;
@@ -63,7 +45,7 @@ describe("writers of one node", () => {
 
   it("lose nothing that was written when they are killed a hundred times in two thousand ticks", async () => {
     const [prefix, kills, ticks] = ["kills", 100, 2_000];
-    const writer = await bundleWriter(dir);
+    const writer = await bundleProgram("writer", dir);
     const launch = (): ChildProcessWithoutNullStreams =>
       spawn(process.execPath, [writer, String(server.port), prefix]);
     const waiting = [launch(), launch()];

@@ -5,13 +5,12 @@ import type { Receipt } from "../../../src/core/delivery.ts";
 import { parseSelector } from "../../../src/core/series.ts";
 import { rowsName, type Backend } from "../../../src/store/contract.ts";
 import { rights } from "../../../src/store/redis/commands.ts";
-import { createRedisBackend } from "../../../src/store/redis/index.ts";
 import type { RedisSettings } from "../../../src/store/redis/settings.ts";
 import { dayOf } from "../../../src/store/slots.ts";
 import { eventually, ManualClock } from "../../support/clock.ts";
-import { recordLog } from "../../support/log.ts";
 import { startRedis, type TestRedis } from "../../support/redis.ts";
 import { startCluster } from "../../support/redis-cluster.ts";
+import { connected, RedisBackends } from "../../support/redis-backends.ts";
 import { seriesStore, wideRow } from "../../support/store.ts";
 
 const node = "prod/node-1";
@@ -82,17 +81,9 @@ async function useAll(backend: Backend, clock: ManualClock): Promise<void> {
 describe("redis rights", () => {
   let clock: ManualClock;
   let server: TestRedis;
-  let running: Backend[] = [];
 
-  const start = (settings: RedisSettings) => {
-    const kept = recordLog();
-    const backend = createRedisBackend(settings, { clock, log: kept.log, retentionDays: () => 7 });
-    backend.start();
-    running.push(backend);
-    return { backend, kept };
-  };
-  const connected = (backend: Backend): Promise<void> =>
-    eventually("it is connected", () => backend.status().status === "ok");
+  const backends = new RedisBackends();
+  const start = (settings: RedisSettings) => backends.start(settings, clock);
   const asUser = (of: { settings: TestRedis["settings"] }, username: string) =>
     of.settings({ username, password: new Secret(password) });
 
@@ -105,8 +96,7 @@ describe("redis rights", () => {
     clock = new ManualClock(Math.ceil(Date.now() / 600_000) * 600_000);
   });
   afterEach(async () => {
-    for (const backend of running) await backend.stop();
-    running = [];
+    await backends.stop();
     await server.client.flushall();
   });
 

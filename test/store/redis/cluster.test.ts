@@ -3,14 +3,13 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseSelector } from "../../../src/core/series.ts";
-import type { Backend, SeriesStore } from "../../../src/store/contract.ts";
-import { createRedisBackend } from "../../../src/store/redis/index.ts";
+import type { SeriesStore } from "../../../src/store/contract.ts";
 import { createKeys } from "../../../src/store/redis/keys.ts";
 import type { RedisSettings } from "../../../src/store/redis/settings.ts";
 import { dayOf } from "../../../src/store/slots.ts";
 import { eventually, ManualClock } from "../../support/clock.ts";
-import { recordLog } from "../../support/log.ts";
 import { startCluster, type TestCluster } from "../../support/redis-cluster.ts";
+import { connected, RedisBackends } from "../../support/redis-backends.ts";
 import { seriesStore, wideRow } from "../../support/store.ts";
 import { makeTls, writeTls } from "../../support/tls.ts";
 
@@ -20,17 +19,9 @@ const keys = createKeys("targetvpc");
 
 describe("redis cluster", () => {
   let clock: ManualClock;
-  let running: Backend[] = [];
 
-  const start = (settings: RedisSettings) => {
-    const kept = recordLog();
-    const backend = createRedisBackend(settings, { clock, log: kept.log, retentionDays: () => 7 });
-    backend.start();
-    running.push(backend);
-    return { backend, kept };
-  };
-  const connected = (backend: Backend): Promise<void> =>
-    eventually("it is connected", () => backend.status().status === "ok");
+  const backends = new RedisBackends();
+  const start = (settings: RedisSettings) => backends.start(settings, clock);
   const cpu = async (store: SeriesStore, of = node): Promise<readonly unknown[]> => {
     const selectors = [parseSelector("cpu")];
     const data = await store.read({ node: of, selectors, fromMs: 0, toMs: clock.now() });
@@ -41,8 +32,7 @@ describe("redis cluster", () => {
     clock = new ManualClock(Math.ceil(Date.now() / 600_000) * 600_000);
   });
   afterEach(async () => {
-    for (const backend of running) await backend.stop();
-    running = [];
+    await backends.stop();
   });
 
   describe("of three masters", () => {

@@ -6,14 +6,13 @@ import { Secret } from "../../../src/base/secret.ts";
 import { AgentError } from "../../../src/core/errors.ts";
 import { parseSelector } from "../../../src/core/series.ts";
 import type { Backend } from "../../../src/store/contract.ts";
-import { createRedisBackend } from "../../../src/store/redis/index.ts";
 import { createKeys } from "../../../src/store/redis/keys.ts";
 import { type RedisSettings, redisTarget, targetText } from "../../../src/store/redis/settings.ts";
 import { placeInFleet } from "../../../src/store/spread.ts";
 import { blockMs, blockName, dayOf, spanAt } from "../../../src/store/slots.ts";
 import { eventually, ManualClock } from "../../support/clock.ts";
-import { recordLog } from "../../support/log.ts";
 import { freePort, redisSettings, startRedis, type TestRedis } from "../../support/redis.ts";
+import { connected, RedisBackends } from "../../support/redis-backends.ts";
 import { row, seriesStore, wideRow } from "../../support/store.ts";
 import { makeTls } from "../../support/tls.ts";
 
@@ -27,22 +26,10 @@ function isUnavailable(cause: unknown): boolean {
 describe("redis backend", () => {
   let server: TestRedis;
   let clock: ManualClock;
-  let running: Backend[] = [];
   let used = 0;
 
-  /** A started backend with a log of its own; stopped after the test. */
-  const start = (
-    settings: RedisSettings,
-  ): { backend: Backend; kept: ReturnType<typeof recordLog> } => {
-    const kept = recordLog();
-    const deps = { clock, log: kept.log, retentionDays: () => 7 };
-    const backend = createRedisBackend(settings, deps);
-    backend.start();
-    running.push(backend);
-    return { backend, kept };
-  };
-  const connected = (backend: Backend): Promise<void> =>
-    eventually("redis is connected", () => backend.status().status === "ok");
+  const backends = new RedisBackends();
+  const start = (settings: RedisSettings) => backends.start(settings, clock);
   const prefix = (): string => `r${used++}`;
   const cpu = (of: string, fromMs: number, toMs: number) => ({
     node: of,
@@ -59,8 +46,7 @@ describe("redis backend", () => {
     clock = new ManualClock(Math.ceil(Date.now() / 600_000) * 600_000);
   });
   afterEach(async () => {
-    for (const backend of running) await backend.stop();
-    running = [];
+    await backends.stop();
   });
 
   it("says nothing when Redis is there", async () => {

@@ -4,13 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Secret } from "../../../src/base/secret.ts";
 import { parseSelector } from "../../../src/core/series.ts";
-import type { Backend } from "../../../src/store/contract.ts";
-import { createRedisBackend } from "../../../src/store/redis/index.ts";
 import type { RedisSettings } from "../../../src/store/redis/settings.ts";
 import { eventually, ManualClock } from "../../support/clock.ts";
-import { recordLog } from "../../support/log.ts";
 import { freePort, redisSettings, startRedis } from "../../support/redis.ts";
 import { startSentinels } from "../../support/redis-sentinel.ts";
+import { connected, RedisBackends } from "../../support/redis-backends.ts";
 import { seriesStore, wideRow } from "../../support/store.ts";
 import { makeTls, writeTls } from "../../support/tls.ts";
 
@@ -19,24 +17,15 @@ const stepMs = 10_000;
 
 describe("redis behind Sentinels", () => {
   let clock: ManualClock;
-  let running: Backend[] = [];
 
-  const start = (settings: RedisSettings) => {
-    const kept = recordLog();
-    const backend = createRedisBackend(settings, { clock, log: kept.log, retentionDays: () => 7 });
-    backend.start();
-    running.push(backend);
-    return { backend, kept };
-  };
-  const connected = (backend: Backend): Promise<void> =>
-    eventually("it is connected", () => backend.status().status === "ok", 20_000);
+  const backends = new RedisBackends();
+  const start = (settings: RedisSettings) => backends.start(settings, clock);
 
   beforeEach(() => {
     clock = new ManualClock(Math.ceil(Date.now() / 600_000) * 600_000);
   });
   afterEach(async () => {
-    for (const backend of running) await backend.stop();
-    running = [];
+    await backends.stop();
   });
 
   for (const [what, end] of [
@@ -48,7 +37,7 @@ describe("redis behind Sentinels", () => {
       const { master, replica } = sentinels;
       try {
         const { backend, kept } = start(sentinels.settings());
-        await connected(backend);
+        await connected(backend, 20_000);
         const store = seriesStore(backend, clock, { log: kept.log });
         const fromMs = clock.now();
         let written = 0;
@@ -100,7 +89,7 @@ describe("redis behind Sentinels", () => {
       const tls = { caFile: files.ca, certFile: files.cert, keyFile: files.key, serverName: null };
       const sentinelPassword = new Secret("of-the-sentinels");
       const { backend, kept } = start(sentinels.settings({ tls, sentinelPassword }));
-      await connected(backend);
+      await connected(backend, 20_000);
       await backend.putDocument(node, "effective", "{}");
       assert.equal(await backend.getDocument(node, "effective"), "{}");
       assert.deepEqual(kept.lines, []);
@@ -144,13 +133,13 @@ describe("redis behind Sentinels", () => {
     const [own, other] = [await startRedis(), await startRedis()];
     try {
       const { backend, kept } = start(own.settings());
-      await connected(backend);
+      await connected(backend, 20_000);
       await own.client.replicaof("127.0.0.1", other.port);
       await assert.rejects(backend.putDocument(node, "effective", "{}"), /READONLY/);
       await eventually("it is down", () => backend.status().status === "down");
       assert.match(kept.text(), /READONLY/);
       await own.client.replicaof("NO", "ONE");
-      await connected(backend);
+      await connected(backend, 20_000);
       await backend.putDocument(node, "effective", "{}");
       assert.deepEqual(kept.of("warn"), ["redis unavailable"]);
     } finally {
