@@ -1,6 +1,6 @@
 import type { Aggregate } from "../core/series.ts";
 import type { Span } from "./question.ts";
-import { Tally } from "./tally.ts";
+import { Tally } from "../base/tally.ts";
 
 const [secondMs, minuteMs, hourMs, dayMs] = [1_000, 60_000, 3_600_000, 86_400_000];
 /** Times people think in. */

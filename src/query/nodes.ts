@@ -38,7 +38,7 @@ function fits(pattern: string, node: Identity): boolean {
 }
 
 /** The known nodes that fit, by their names where that tells them apart. Throws INPUT_INVALID when a pattern fits none. */
-export function fittingNodes(
+function fittingNodes(
   patterns: readonly string[],
   known: readonly Identity[],
 ): readonly AskedNode[] {

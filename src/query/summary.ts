@@ -3,7 +3,7 @@ import type { SeriesTable } from "./answer.ts";
 import type { AgentClient, SeriesAsk } from "./client.ts";
 import { Course } from "./course.ts";
 import type { AskedNode } from "./nodes.ts";
-import { Tally } from "./tally.ts";
+import { Tally } from "../base/tally.ts";
 
 /** What a series had in all of a span. */
 export interface Summary {

@@ -1,4 +1,4 @@
-import { unreachable } from "../../core/errors.ts";
+import { Tally } from "../../base/tally.ts";
 import type { Aggregate, SeriesKey } from "../../core/series.ts";
 import type { BucketResult, BucketValues, SeriesResult } from "../ports.ts";
 
@@ -15,62 +15,24 @@ function rounded(average: number): number {
   return Math.round(nudged) / 1e6;
 }
 
-/** What is known of one series in the bucket being filled. */
-class Bucket {
-  #count = 0;
-  #sum = 0;
-  #min = Number.POSITIVE_INFINITY;
-  #max = Number.NEGATIVE_INFINITY;
-  #last = 0;
+/** Takes in the buckets of a row; the last of their samples is not known. */
+function merge(tally: Tally, { counts, sums, mins, maxs }: BucketValues, row: number): void {
+  const [min, max] = [mins[row] ?? null, maxs[row] ?? null];
+  if (min === null || max === null) return;
+  tally.merge({ count: counts[row] ?? 0, sum: sums[row] ?? 0, min, max });
+}
 
-  add(value: number): void {
-    this.#count++;
-    this.#sum += value;
-    if (value < this.#min) this.#min = value;
-    if (value > this.#max) this.#max = value;
-    this.#last = value;
-  }
-
-  /** Adds what several samples had together; the last of them is not known. */
-  merge({ counts, sums, mins, maxs }: BucketValues, row: number): void {
-    const [min, max] = [mins[row] ?? null, maxs[row] ?? null];
-    if (min === null || max === null) return;
-    this.#count += counts[row] ?? 0;
-    this.#sum += sums[row] ?? 0;
-    this.#min = Math.min(this.#min, min);
-    this.#max = Math.max(this.#max, max);
-  }
-
-  /** The value of the bucket, null when it held none; the next one begins. */
-  take(aggregate: Aggregate): number | null {
-    const value = this.#count === 0 ? null : this.#value(aggregate);
-    this.#count = 0;
-    this.#sum = 0;
-    this.#min = Number.POSITIVE_INFINITY;
-    this.#max = Number.NEGATIVE_INFINITY;
-    return value;
-  }
-
-  #value(aggregate: Aggregate): number {
-    switch (aggregate) {
-      case "avg":
-        return rounded(this.#sum / this.#count);
-      case "min":
-        return this.#min;
-      case "max":
-        return this.#max;
-      case "last":
-        return this.#last;
-      default:
-        return unreachable(aggregate);
-    }
-  }
+/** The value of a bucket, null when it held none; the next one begins. */
+function takeFrom(tally: Tally, aggregate: Aggregate): number | null {
+  const value = tally.of(aggregate);
+  tally.clear();
+  return value === null || aggregate !== "avg" ? value : rounded(value);
 }
 
 /** A table of buckets under way: one open row, and the rows that are done. */
 export class Buckets {
   readonly #keys: readonly SeriesKey[];
-  readonly #open: readonly Bucket[];
+  readonly #open: readonly Tally[];
   readonly #stepMs: number;
   readonly #aggregate: Aggregate;
   #openMs: number | null = null;
@@ -80,7 +42,7 @@ export class Buckets {
   constructor(keys: readonly SeriesKey[], stepMs: number, aggregate: Aggregate) {
     this.#stepMs = stepMs;
     this.#keys = keys;
-    this.#open = keys.map(() => new Bucket());
+    this.#open = keys.map(() => new Tally());
     this.#aggregate = aggregate;
     this.#columns = keys.map(() => []);
   }
@@ -108,8 +70,10 @@ export class Buckets {
     const given = this.#keys.map((key) => columns.get(key));
     for (const [row, timeMs] of timesMs.entries()) {
       this.#openAt(timeMs);
-      for (const [at, column] of given.entries())
-        if (column !== undefined) this.#open[at]?.merge(column, row);
+      for (const [at, tally] of this.#open.entries()) {
+        const column = given[at];
+        if (column !== undefined) merge(tally, column, row);
+      }
     }
   }
 
@@ -117,8 +81,8 @@ export class Buckets {
   close(): void {
     if (this.#openMs === null) return;
     this.#timesMs.push(this.#openMs);
-    for (const [at, bucket] of this.#open.entries())
-      this.#columns[at]?.push(bucket.take(this.#aggregate));
+    for (const [at, tally] of this.#open.entries())
+      this.#columns[at]?.push(takeFrom(tally, this.#aggregate));
     this.#openMs = null;
   }
 
