@@ -6,7 +6,7 @@ import type { Reply } from "./reply.ts";
 /** The biggest sensible body, an alert with labels and a message, has a few KiB. */
 export const maxBodyBytes = 64 * 1024;
 /** A query of Grafana's that names a thousand nodes one by one has some 100 KiB. */
-export const maxFormBytes = 256 * 1024;
+const maxFormBytes = 256 * 1024;
 
 /** A body that was read, or the answer to one that cannot be. */
 export type BodyResult =

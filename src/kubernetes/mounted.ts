@@ -3,7 +3,7 @@ import path from "node:path";
 import { AgentError, codeOf, errorText } from "../core/errors.ts";
 
 /** Keys of the ConfigMap that hold rules and channels; exactly one of them is there. */
-export const configKeys = ["config.yaml", "config.yml", "config.json"] as const;
+const configKeys = ["config.yaml", "config.yml", "config.json"] as const;
 
 /** The text under one of the keys, that there is none, or what is wrong with the keys. */
 export type Found =

@@ -132,6 +132,20 @@ export interface Backend {
   getDocument(node: string, kind: string): Promise<string | null>;
 }
 
+/** What a backend offers for the days of nodes: blocks and schemas, columns, tiers. */
+export type DayStore = Pick<
+  Backend,
+  | "read"
+  | "onForeign"
+  | "names"
+  | "writeBlocks"
+  | "writeTier"
+  | "compact"
+  | "expireDays"
+  | "readSchemas"
+  | "addSchema"
+>;
+
 export interface SeriesQuery {
   readonly node: string;
   readonly selectors: readonly SeriesSelector[];
@@ -148,7 +162,7 @@ export interface SeriesData {
 
 /** A question for buckets that begin at multiples of the step. */
 export interface BucketQuery extends SeriesQuery {
-  /** Milliseconds. */
+  /** A multiple of five minutes, in milliseconds: the tier has no finer points. */
   readonly stepMs: number;
 }
 

@@ -101,7 +101,7 @@ function createReading(deps: ReadDeps) {
   const days = createDaysReader(deps);
   const tier = createTierReader(deps);
   const read = createReader(days);
-  const readBuckets = createBucketReader({ ...deps, read, days, tier });
+  const readBuckets = createBucketReader({ ...deps, days, tier });
   return { days, tier, read, readBuckets, seriesKeys: createSeriesKeys(deps) };
 }
 

@@ -1,5 +1,5 @@
-import type { SeriesKey } from "../../core/series.ts";
-import type { BucketColumn, BucketData, SeriesData } from "../contract.ts";
+import type { SeriesKey } from "../../src/core/series.ts";
+import type { BucketColumn, BucketData, SeriesData } from "../../src/store/contract.ts";
 
 /** A bucket column under way. */
 interface OpenColumn {

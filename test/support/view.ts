@@ -7,7 +7,7 @@ import type {
   SeriesResult,
   SourceState,
 } from "../../src/api/ports.ts";
-import { bucketsOf } from "../../src/store/read/buckets.ts";
+import { bucketsOf } from "./buckets.ts";
 import type { Incident } from "../../src/core/alert.ts";
 import type { ChannelSpec, Outcome, Receipt } from "../../src/core/delivery.ts";
 import type { NodeInfo } from "../../src/core/node.ts";

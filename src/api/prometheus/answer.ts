@@ -63,7 +63,7 @@ function createNumberWriter(): (value: number) => string {
 }
 
 /** Labels in the order of their names, as Prometheus shows them. */
-export function metricJson(labels: Labels): string {
+function metricJson(labels: Labels): string {
   return JSON.stringify(labels, Object.keys(labels).sort());
 }
 

@@ -5,7 +5,7 @@ import { dayMs, slotGrid, type SlotGrid } from "../slots.ts";
 import { maxVarintBytes, VarintReader, VarintWriter } from "./varint.ts";
 
 /** The first byte of everything that is kept of a compacted day. */
-export const columnVersion = 1;
+const columnVersion = 1;
 
 /** Written once and read for the whole retention: the smallest. */
 const quality = 11;

@@ -7,6 +7,7 @@ import type { DaysReader } from "../read/samples.ts";
 import { createRefusals } from "./refusals.ts";
 import { isSeries } from "../read/series-keys.ts";
 import { blockMs, dayMs, dayOf } from "../slots.ts";
+import { createRetention } from "../retention.ts";
 import { placeInFleet } from "../spread.ts";
 import {
   type Coverage,
@@ -97,8 +98,8 @@ function createUpdate(deps: TierWriterDeps) {
   const { backend, node, tier, expireAt } = deps;
   const aggregate = createAggregate(deps);
   return async ({ day, begin, end }: PointRange): Promise<void> => {
-    if (await isNewer(deps, day)) return;
     const [stored = null] = await tier([day], askedForAll(node));
+    if (stored === null && (await isNewer(deps, day))) return;
     const { points: covered, revision } = stored?.coverage ?? { points: 0, revision: 0 };
     const from = Math.min(begin, covered);
     if (from >= end) return;
@@ -135,25 +136,11 @@ function createPlan({ head }: TierWriterDeps) {
   };
 }
 
-/** Gives the days of the tier the expiry of a changed retention. */
-function createTierRetention({ backend, node, clock, retentionDays, expireAt }: TierWriterDeps) {
-  let appliedDays: number | null = null;
-  return async (): Promise<void> => {
-    const kept = retentionDays();
-    if (kept === appliedDays) return;
-    const today = dayOf(clock.now());
-    const back = Math.max(kept, appliedDays ?? 0);
-    const past = Array.from({ length: back }, (_, index) => today - back + index);
-    await backend.expireDays(node, "tier", past, expireAt);
-    appliedDays = kept;
-  };
-}
-
 export function createTierWriter(deps: TierWriterDeps): TierWriter {
   const { backend, node, clock, head, expireAt } = deps;
   const update = createUpdate(deps);
   const plan = createPlan(deps);
-  const applyRetention = createTierRetention(deps);
+  const applyRetention = createRetention(deps, "tier");
   const lagMs = settleMs + placeInFleet(node) * spreadMs;
   let last = { endMs: 0, epoch: -1 };
   /** Until when everything is closed and stored. */

@@ -2,7 +2,7 @@ import { createStatus } from "../../base/status.ts";
 import type { NodeInfo } from "../../core/node.ts";
 import { nodeId } from "../../core/node.ts";
 import type { Clock } from "../../core/ports.ts";
-import { rowsName, type Backend, type DayPart } from "../contract.ts";
+import { rowsName, type Backend, type DayPart, type DayStore } from "../contract.ts";
 import type { BackendPlugin } from "../plugin.ts";
 import { receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
@@ -62,19 +62,7 @@ function createCompact(days: Days): Backend["compact"] {
   };
 }
 
-type Series = Pick<
-  Backend,
-  | "read"
-  | "names"
-  | "writeBlocks"
-  | "writeTier"
-  | "compact"
-  | "expireDays"
-  | "readSchemas"
-  | "addSchema"
->;
-
-function createSeries(clock: Clock): Series {
+function createSeries(clock: Clock): DayStore {
   const days = createDays(clock);
   return {
     read: async (node, wanted) =>

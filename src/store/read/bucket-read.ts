@@ -1,8 +1,7 @@
 import { AgentError } from "../../core/errors.ts";
 import type { Clock } from "../../core/ports.ts";
 import { Buckets } from "./bucket-table.ts";
-import { bucketsOf } from "./buckets.ts";
-import type { BucketData, BucketQuery, SeriesData, SeriesQuery } from "../contract.ts";
+import type { BucketData, BucketQuery } from "../contract.ts";
 import { type Asked, askedFor } from "./day-read.ts";
 import type { DaysReader } from "./samples.ts";
 import { dayMs, dayOf, spansIn } from "../slots.ts";
@@ -19,7 +18,6 @@ const daysAtOnce = 32;
 interface BucketReadDeps {
   readonly node: string;
   readonly clock: Clock;
-  readonly read: (query: SeriesQuery) => Promise<SeriesData>;
   readonly days: DaysReader;
   readonly tier: TierReader;
 }
@@ -97,7 +95,7 @@ function createGather({ node, days, tier: readTier }: BucketReadDeps) {
 
 /**
  * Answers a question for buckets, in five minutes at a time, so that the answer is the same from the tier and from the
- * samples. A step that is no multiple of five minutes has to do without the tier.
+ * samples.
  */
 export function createBucketReader(
   deps: BucketReadDeps,
@@ -107,8 +105,6 @@ export function createBucketReader(
     const { stepMs } = query;
     const [firstMs, endMs] = wholeBuckets(query, deps.clock.now());
     if (endMs <= firstMs) return { timesMs: [], columns: new Map() };
-    if (stepMs % pointMs !== 0)
-      return bucketsOf(await deps.read({ ...query, fromMs: firstMs, toMs: endMs - 1 }), stepMs);
     const asked = askedFor(query.node, query.selectors);
     const buckets = new Buckets(firstMs, endMs, stepMs);
     const ranges = rangesOf(firstMs, endMs);

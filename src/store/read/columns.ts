@@ -65,7 +65,7 @@ export function fromStored(
 }
 
 /** What an open block has of the asked columns. */
-export function fromRows(block: Block, wants: SeriesFilter): Readings {
+function fromRows(block: Block, wants: SeriesFilter): Readings {
   const timesMs = Float64Array.from(block.rows.keys()).sort();
   const rows = Array.from(timesMs, (timeMs) => block.rows.get(timeMs));
   return {

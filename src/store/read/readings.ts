@@ -9,7 +9,7 @@ export interface Readings {
   readonly columns: ReadonlyMap<SeriesKey, DayColumn>;
 }
 
-export const noReadings: Readings = { timesMs: new Float64Array(0), columns: new Map() };
+const noReadings: Readings = { timesMs: new Float64Array(0), columns: new Map() };
 
 function concatenated(parts: readonly Readings[]): Float64Array {
   const all = new Float64Array(parts.reduce((sum, { timesMs }) => sum + timesMs.length, 0));

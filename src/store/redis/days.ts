@@ -6,41 +6,50 @@ import {
   type DayFields,
   type DayPart,
   type DayPlace,
+  type DayStore,
   type DayValues,
 } from "../contract.ts";
 import { maxSchemas } from "../format/schemas.ts";
-import { blockSpan, type BlockName } from "../slots.ts";
+import { blockSpan, hourMs, spanAt, type BlockName } from "../slots.ts";
 import { bufferOf, createCompact } from "./compact.ts";
 import type { RedisCommand, RedisConnection } from "./connection.ts";
 import type { Keys } from "./keys.ts";
 import { bytesReply, countReply, namesReply, textsReply } from "./replies.ts";
 
-/** Days whose expiry is remembered: the open one and, after an outage, some before it. */
+/** Days of which it is remembered what was written: the open one and, after an outage, some before it. */
 const rememberedDays = 16;
 
 /** Numbers are taken from the lowest, so that most of these are empty; a reply of nulls is small. */
 const schemaNumbers = Array.from({ length: maxSchemas }, (_, index) => index + 1);
 
-/** An expiry that was set while this block was the newest of its day. */
-interface Expiry {
+/** What was last written of a day. */
+interface Written {
   readonly epoch: number;
-  /** When the block begins. */
-  readonly blockMs: number;
+  /** When its newest block begins. */
+  readonly newestMs: number;
+  /** When it expires, Unix seconds. */
   readonly at: number;
 }
 
-/** Sets the expiry of a day once a block, and again after a reconnection: Redis may have lost it with the key. */
-function createExpiries(connection: RedisConnection) {
-  const known = new Map<string, Expiry>();
+/** Knows what was written of each day; after a reconnection nothing of it holds, Redis may have lost it. */
+function createWritten(connection: RedisConnection) {
+  const known = new Map<string, Written>();
+  const ofEpoch = (key: string): Written | undefined => {
+    const last = known.get(key);
+    return last?.epoch === connection.epoch() ? last : undefined;
+  };
   return {
-    isSet: (key: string, { epoch, blockMs, at }: Expiry): boolean => {
-      const set = known.get(key);
-      return set?.epoch === epoch && set.blockMs === blockMs && set.at === at;
+    /** Whether the newest block was already there. */
+    isRewrite: (key: string, { newestMs }: Written): boolean => ofEpoch(key)?.newestMs === newestMs,
+    /** The expiry is set when it changes, and once an hour. */
+    needsExpiry: (key: string, { newestMs, at }: Written): boolean => {
+      const last = ofEpoch(key);
+      if (last?.at !== at) return true;
+      return spanAt(last.newestMs, hourMs).startMs !== spanAt(newestMs, hourMs).startMs;
     },
-    of: (blockMs: number, at: number): Expiry => ({ epoch: connection.epoch(), blockMs, at }),
-    note: (key: string, expiry: Expiry): void => {
+    note: (key: string, written: Written): void => {
       known.delete(key);
-      known.set(key, expiry);
+      known.set(key, written);
       const [oldest] = known.keys();
       if (known.size > rememberedDays && oldest !== undefined) known.delete(oldest);
     },
@@ -51,9 +60,9 @@ function startOf(day: number, name: BlockName): number {
   return blockSpan(day, name)?.startMs ?? 0;
 }
 
-/** HSET of the blocks of each day, and its expiry where that is not yet set. */
+/** HSET of the blocks of each day, and its expiry where that is due. */
 function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "writeBlocks"> {
-  const expiries = createExpiries(connection);
+  const written = createWritten(connection);
   const fields = (writes: readonly BlockWrite[]): (string | Buffer)[] =>
     writes.flatMap(({ block, blob }) => [block, bufferOf(blob)]);
   /** A day whose blocks are gone was flushed or evicted, unless there are columns in their place. */
@@ -64,23 +73,22 @@ function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "wr
   return {
     writeBlocks: async (node, writes, expireAt) => {
       const commands: RedisCommand[] = [];
-      const set: { key: string; expiry: Expiry }[] = [];
+      const now: { key: string; of: Written }[] = [];
       /** Where commands stand that rewrite a block which is already there, and of which day. */
       const rewritten: { at: number; day: number }[] = [];
       for (const [day, ofDay] of Map.groupBy(writes, ({ day }) => day)) {
         const key = keys.day("blocks", node, day);
         const newestMs = Math.max(...ofDay.map(({ block }) => startOf(day, block)));
-        const expiry = expiries.of(newestMs, expireAt(day));
-        const known = expiries.isSet(key, expiry);
-        if (known && ofDay.length === 1) rewritten.push({ at: commands.length, day });
+        const of = { epoch: connection.epoch(), newestMs, at: expireAt(day) };
+        if (written.isRewrite(key, of) && ofDay.length === 1)
+          rewritten.push({ at: commands.length, day });
         commands.push(["hset", key, ...fields(ofDay)]);
-        if (known) continue;
-        commands.push(["expireat", key, expiry.at]);
-        set.push({ key, expiry });
+        if (written.needsExpiry(key, of)) commands.push(["expireat", key, of.at]);
+        now.push({ key, of });
       }
       if (commands.length === 0) return;
       const replies = await connection.run(commands);
-      for (const { key, expiry } of set) expiries.note(key, expiry);
+      for (const { key, of } of now) written.note(key, of);
       // HSET counts new fields: a block written before that counts as new is gone.
       const gone = rewritten.filter(({ at }) => countReply(replies[at]) === 1);
       for (const { day } of gone) if (await isLost(node, day)) connection.renew();
@@ -160,21 +168,8 @@ function createRead(
   };
 }
 
-type Days = Pick<
-  Backend,
-  | "read"
-  | "onForeign"
-  | "names"
-  | "writeBlocks"
-  | "writeTier"
-  | "compact"
-  | "expireDays"
-  | "readSchemas"
-  | "addSchema"
->;
-
 /** Blocks, schemas, columns and tiers: a hash each for a node and day, which expires as a whole. */
-export function createRedisDays(connection: RedisConnection, keys: Keys): Days {
+export function createRedisDays(connection: RedisConnection, keys: Keys): DayStore {
   const foreign = createForeign();
   return {
     ...createWrite(connection, keys),

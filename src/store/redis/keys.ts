@@ -26,7 +26,7 @@ export interface Keys {
 const partLetters: Readonly<Record<DayPart, string>> = { blocks: "m", columns: "k", tier: "d" };
 
 /** Nothing in a name can end the tag in braces that keeps a node's keys in one slot of a cluster. */
-export function escapeName(name: string): string {
+function escapeName(name: string): string {
   return encodeURIComponent(name.toWellFormed()).replaceAll("%2F", "/");
 }
 

@@ -4,11 +4,12 @@ import type { Backlog } from "./backlog.ts";
 import { encodeUnder, schemaOf } from "./block.ts";
 import type { Backend, BlockWrite } from "../contract.ts";
 import { type Head, type Held, isDirty, rowsOf } from "./head.ts";
-import { createLossFinder } from "./losses.ts";
+import { findLosses } from "./losses.ts";
 import { createMerge } from "./merge.ts";
 import type { SchemaBook } from "../schema-book.ts";
 import type { SchemaWriter } from "./schema-writer.ts";
 import { blockMs, blockName, dayMs, dayOf, type Span } from "../slots.ts";
+import { createRetention } from "../retention.ts";
 import { placeInFleet } from "../spread.ts";
 import type { Unreadable } from "../unreadable.ts";
 
@@ -111,44 +112,28 @@ function createReport({ backend, log }: FlushDeps) {
   };
 }
 
-/** Gives the days before today the expiry of a changed retention. */
-function createRetention({ backend, node, clock, retentionDays, expireAt }: FlushDeps) {
-  let appliedDays: number | null = null;
-  return async (): Promise<void> => {
-    const days = retentionDays();
-    if (days === appliedDays) return;
-    const today = dayOf(clock.now());
-    const back = Math.max(days, appliedDays ?? 0);
-    const past = Array.from({ length: back }, (_, index) => today - back + index);
-    await backend.expireDays(node, "blocks", past, expireAt);
-    appliedDays = days;
-  };
-}
-
 /** A backlog of more blocks is that of an outage which the whole fleet had: half an hour of ordinary blocks. */
 const outageBlocks = 3;
 /** After an outage a fleet sends its backlogs within this time, and not at the moment the backend is back. */
 const backlogSpreadMs = 60_000;
 
 interface Turn {
-  /** Says which blocks are to be sent now. */
-  take(): (held: Held) => boolean;
+  /** Says which blocks are to be sent now; `isBack`: the backend has come back since the last round. */
+  take(isBack: boolean): (held: Held) => boolean;
   /** From now on nothing is held back. */
   hurry(): void;
 }
 
 /** Holds back the backlog of an outage until this node's turn; the block that is open is sent at once. */
-function createTurn({ backend, node, clock, head }: FlushDeps): Turn {
-  let epoch = backend.epoch();
+function createTurn({ node, clock, head }: FlushDeps): Turn {
   let turnMs = Number.NEGATIVE_INFINITY;
   const isClosed = ({ startMs, lengthMs }: Span): boolean => startMs + lengthMs <= clock.now();
   let inHurry = false;
   return {
-    take: () => {
+    take: (isBack) => {
       const backlog = head.all().filter((held) => isDirty(held) && isClosed(held));
-      if (backend.epoch() !== epoch && backlog.length > outageBlocks)
+      if (isBack && backlog.length > outageBlocks)
         turnMs = clock.monotonic() + placeInFleet(node) * backlogSpreadMs;
-      epoch = backend.epoch();
       const isTurn = inHurry || clock.monotonic() >= turnMs;
       return isTurn ? isDirty : (held) => isDirty(held) && !isClosed(held);
     },
@@ -160,15 +145,12 @@ function createTurn({ backend, node, clock, head }: FlushDeps): Turn {
 
 /** Makes the head ready for a round: what is due is dirty, what may have changed at the backend is merged again. */
 function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
-  let epoch = backend.epoch();
-  return (): void => {
+  return (isBack: boolean): void => {
     const nowMs = clock.now();
     const keeps = backend.status().status !== "ok";
     head.tidy(nowMs, { retentionMs: retentionDays() * dayMs, keeps });
-    const reconnected = backend.epoch() !== epoch;
-    epoch = backend.epoch();
     for (const held of head.all()) {
-      if (reconnected) held.merged = false;
+      if (isBack) held.merged = false;
       if (!held.resent && held.sentChanges >= 0 && nowMs >= resendAtMs(held)) held.sentChanges = -1;
     }
   };
@@ -177,15 +159,14 @@ function createPrepare({ backend, head, clock, retentionDays }: FlushDeps) {
 /** One round of sending; resolves to nothing and never rejects. */
 function createRound(deps: FlushDeps, turn: Turn): () => Promise<void> {
   const prepare = createPrepare(deps);
-  const findLosses = createLossFinder(deps);
   const send = createSend(deps);
-  const applyRetention = createRetention(deps);
+  const applyRetention = createRetention(deps, "blocks");
   const report = createReport(deps);
   /** The cause of the first failure, or null. A day that is refused does not hold up the others. */
-  const sendAll = async (): Promise<unknown> => {
+  const sendAll = async (isBack: boolean): Promise<unknown> => {
     let room = maxBlocksPerFlush;
     let failure: unknown = null;
-    for (const { day, held } of byDay(deps.head, turn.take())) {
+    for (const { day, held } of byDay(deps.head, turn.take(isBack))) {
       const batch = held.slice(0, room);
       if (batch.length === 0) break;
       try {
@@ -198,12 +179,18 @@ function createRound(deps: FlushDeps, turn: Turn): () => Promise<void> {
     }
     return failure;
   };
+  const { backend } = deps;
+  let epoch = backend.epoch();
   return async () => {
     let failed = true;
     try {
-      if (deps.backend.status().status === "ok") await findLosses();
-      prepare();
-      const failure = await sendAll();
+      const now = backend.epoch();
+      const isBack = now !== epoch && backend.status().status === "ok";
+      // What it has lost is looked for in the next round when it is gone again meanwhile.
+      if (isBack) await findLosses(deps);
+      if (isBack) epoch = now;
+      prepare(isBack);
+      const failure = await sendAll(isBack);
       if (failure === null) await applyRetention();
       report(failure);
       failed = failure !== null;

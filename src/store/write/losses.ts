@@ -22,28 +22,19 @@ function lostOf(sent: readonly Held[], isThere: (held: Held) => boolean): readon
 }
 
 /** Finds out what a backend has lost that came back: sent blocks that memory still holds are to be sent again. */
-export function createLossFinder({ backend, node, head }: LossesDeps): () => Promise<void> {
-  let epoch = backend.epoch();
-  const look = async (): Promise<void> => {
-    const sent = head.all().filter(({ sentChanges, blocked }) => sentChanges >= 0 && !blocked);
-    const there = new Set<Held>();
-    for (const [day, ofDay] of Map.groupBy(sent, ({ startMs }) => dayOf(startMs))) {
-      const columns = await backend.names(node, day, "columns");
-      // A day that was compacted has its rows elsewhere.
-      const isCompacted = columns.includes(rowsName);
-      const blocks = new Set(isCompacted ? [] : await backend.names(node, day, "blocks"));
-      for (const held of ofDay) if (isCompacted || blocks.has(blockName(held))) there.add(held);
-    }
-    const lost = new Set([
-      ...sent.slice(-doubtfulBlocks),
-      ...lostOf(sent, (held) => there.has(held)),
-    ]);
-    for (const held of lost) held.sentChanges = -1;
-  };
-  return async () => {
-    const now = backend.epoch();
-    if (now === epoch) return;
-    await look();
-    epoch = now;
-  };
+export async function findLosses({ backend, node, head }: LossesDeps): Promise<void> {
+  const sent = head.all().filter(({ sentChanges, blocked }) => sentChanges >= 0 && !blocked);
+  const there = new Set<Held>();
+  for (const [day, ofDay] of Map.groupBy(sent, ({ startMs }) => dayOf(startMs))) {
+    const columns = await backend.names(node, day, "columns");
+    // A day that was compacted has its rows elsewhere.
+    const isCompacted = columns.includes(rowsName);
+    const blocks = new Set(isCompacted ? [] : await backend.names(node, day, "blocks"));
+    for (const held of ofDay) if (isCompacted || blocks.has(blockName(held))) there.add(held);
+  }
+  const lost = new Set([
+    ...sent.slice(-doubtfulBlocks),
+    ...lostOf(sent, (held) => there.has(held)),
+  ]);
+  for (const held of lost) held.sentChanges = -1;
 }
