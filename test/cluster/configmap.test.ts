@@ -1,9 +1,5 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../../src/base/clock.ts";
-import { createKubeClient, type KubeClient } from "../../src/kubernetes/client.ts";
-import { loadCredentials } from "../../src/kubernetes/credentials.ts";
-import { watchConfigMap, type Sight } from "../../src/kubernetes/watch.ts";
-import { apply, getJson, kubectl, ourEvents, soon } from "./cluster.ts";
+import { getJson, kubectl, ourEvents, soon } from "./cluster.ts";
 import { Release } from "./release.ts";
 
 const namespace = "targetvpc-configmap";
@@ -84,54 +80,6 @@ describe("the watched ConfigMap", () => {
       "it is back",
       async () => (await release.rule("cpu-high"))?.levels["warning"] === 77,
     );
-  });
-
-  it("is listed anew when the version to watch from is compacted away (410)", async () => {
-    const client = createKubeClient(() => loadCredentials("kubeconfig"), systemClock);
-    const name = "watched-410";
-    const codes: number[] = [];
-    // The first list claims a version that the server has long forgotten; everything else is as it comes.
-    let lies = 1;
-    const forgetful: KubeClient = {
-      ...client,
-      serverNowMs: () => client.serverNowMs(),
-      close: () => client.close(),
-      request: async (request) => {
-        const reply = await client.request(request);
-        if (lies-- > 0)
-          (reply.body as { metadata: { resourceVersion: string } }).metadata.resourceVersion = "1";
-        return reply;
-      },
-      stream: async (request) => {
-        const stream = await client.stream(request);
-        if (!stream.ok) codes.push(stream.reply.status);
-        return stream;
-      },
-    };
-    const seen: Sight[] = [];
-    const watching = watchConfigMap({
-      client: forgetful,
-      clock: systemClock,
-      random: Math.random,
-      namespace,
-      name,
-      see: (sight) => seen.push(sight),
-    });
-    await soon("there is none", () => seen.some(({ kind }) => kind === "absent"));
-    await soon("410", () => codes.includes(410) || seen.length > 1);
-    await apply({
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      metadata: { name, namespace },
-      data: { "config.yaml": "" },
-    });
-    await soon("seen after the 410", () => seen.some(({ kind }) => kind === "object"));
-    assert.deepEqual(
-      seen.filter(({ kind }) => kind === "unreachable" || kind === "refused"),
-      [],
-    );
-    await watching.stop();
-    client.close();
   });
 
   it("is used from its mount without API rights, and changes come with the kubelet", async () => {

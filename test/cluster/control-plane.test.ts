@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { parse } from "yaml";
+import { systemClock } from "../../src/base/clock.ts";
+import { createKubeClient, type KubeClient } from "../../src/kubernetes/client.ts";
+import { loadCredentials } from "../../src/kubernetes/credentials.ts";
+import { watchConfigMap, type Sight } from "../../src/kubernetes/watch.ts";
 import type { Robot } from "../support/robots.ts";
-import { getJson, killContainer, kubectl, ourEvents, pause, sh, soon } from "./cluster.ts";
+import { apply, getJson, killContainer, kubectl, ourEvents, pause, sh, soon } from "./cluster.ts";
 import { Release } from "./release.ts";
 import { channelOf, startRobot } from "./services.ts";
 
@@ -119,6 +123,66 @@ describe("an API server that dies", () => {
     );
     const ms = performance.now() - startedMs;
     assert.ok(ms < 2_000, `${ms} ms`);
+  });
+
+  it("and comes back with no memory of a version is listed anew (410)", async () => {
+    await kill();
+    await start();
+    // It knows nothing of before its start once it watches by itself; until then etcd is asked, which may know the first version.
+    await soon("the first version is forgotten", async () =>
+      (
+        await kubectl(
+          "get",
+          "--raw",
+          `/api/v1/namespaces/${namespace}/configmaps?watch=1&resourceVersion=1&timeoutSeconds=1`,
+        ).catch(String)
+      ).includes("too old resource version"),
+    );
+    const client = createKubeClient(() => loadCredentials("kubeconfig"), systemClock);
+    const name = "watched-410";
+    const codes: number[] = [];
+    // The first list claims a version that the server has long forgotten; everything else is as it comes.
+    let lies = 1;
+    const forgetful: KubeClient = {
+      ...client,
+      serverNowMs: () => client.serverNowMs(),
+      close: () => client.close(),
+      request: async (request) => {
+        const reply = await client.request(request);
+        if (lies-- > 0)
+          (reply.body as { metadata: { resourceVersion: string } }).metadata.resourceVersion = "1";
+        return reply;
+      },
+      stream: async (request) => {
+        const stream = await client.stream(request);
+        if (!stream.ok) codes.push(stream.reply.status);
+        return stream;
+      },
+    };
+    const seen: Sight[] = [];
+    const watching = watchConfigMap({
+      client: forgetful,
+      clock: systemClock,
+      random: Math.random,
+      namespace,
+      name,
+      see: (sight) => seen.push(sight),
+    });
+    await soon("there is none", () => seen.some(({ kind }) => kind === "absent"));
+    await soon("410", () => codes.includes(410));
+    await apply({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name, namespace },
+      data: { "config.yaml": "" },
+    });
+    await soon("seen after the 410", () => seen.some(({ kind }) => kind === "object"));
+    assert.deepEqual(
+      seen.filter(({ kind }) => kind === "unreachable" || kind === "refused"),
+      [],
+    );
+    await watching.stop();
+    client.close();
   });
 
   it("does not keep an agent from starting with the ConfigMap's rules", async () => {
