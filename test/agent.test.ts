@@ -19,6 +19,9 @@ const secrets = {
   mail: "mail-password-hunter2",
 };
 
+/** Above what others may leave this machine with, below what `stress` makes of it. */
+const busyPercent = 95;
+
 /** Keeps every core of the machine busy. */
 function stress(): ChildProcess[] {
   return os
@@ -117,7 +120,7 @@ describe("the agent on this machine", function () {
       name: "cpu-busy",
       index: "cpu",
       operator: ">",
-      threshold: 85,
+      threshold: busyPercent,
       for: 2,
       level: "critical",
     };
@@ -154,12 +157,15 @@ describe("the agent on this machine", function () {
     const [fired, resolved] = admin.records;
     assert.equal(fired?.["status"], "firing");
     assert.equal(fired?.["rule"], "cpu-busy");
-    assert.equal(fired?.["threshold"], 85);
+    assert.equal(fired?.["threshold"], busyPercent);
     assert.equal(fired?.["level"], "critical");
-    assert.ok(Number(fired?.["current_value"]) > 85);
+    assert.ok(Number(fired?.["current_value"]) > busyPercent);
     assert.equal(resolved?.["status"], "resolved");
     assert.equal(resolved?.["alert_id"], fired?.["alert_id"]);
-    assert.ok(Number(resolved?.["current_value"]) <= 85 && Number(resolved?.["peak"]) > 85);
+    assert.ok(
+      Number(resolved?.["current_value"]) <= busyPercent &&
+        Number(resolved?.["peak"]) > busyPercent,
+    );
     assert.ok(Number(resolved?.["ended_at"]) > Number(resolved?.["started_at"]));
     for (const { text } of [feishu.received[1]!, dingtalk.received[1]!])
       assert.match(text, /peak/i);
@@ -175,7 +181,7 @@ describe("the agent on this machine", function () {
       indexes: ["cpu"],
     });
     const rows = json as Rows;
-    assert.ok(rows.some(({ metrics }) => Number(metrics["cpu"]) > 85));
+    assert.ok(rows.some(({ metrics }) => Number(metrics["cpu"]) > busyPercent));
     assert.equal(rows.at(-1)!.timestamp - rows[0]!.timestamp, rows.length - 1, "a row is missing");
     const stored = await redis.client.keys("e2e-load:m:*");
     assert.equal(stored.length, 1);

@@ -413,12 +413,12 @@ describe("the backlog on disk", () => {
       const next = open({ at: full });
       await next.store.restore();
       assert.deepEqual(await faults(next.store), []);
-      assert.deepEqual([...new Set(kept.of("warn"))].toSorted(), [
-        "backlog not kept on disk; it stays in memory",
-        "redis unavailable",
-        // By the next agent, which cannot know how it came about.
-        "stored file damaged; the rest of it counts",
-      ]);
+      // By the next agent, where the disk took the beginning of a record: it cannot know how that came about.
+      const damaged = "stored file damaged; the rest of it counts";
+      assert.deepEqual(
+        new Set(kept.of("warn").filter((event) => event !== damaged)),
+        new Set(["backlog not kept on disk; it stays in memory", "redis unavailable"]),
+      );
     } finally {
       execFileSync("umount", ["--lazy", full]);
     }
