@@ -160,8 +160,8 @@ export async function closeDays(place: NodePlace): Promise<number> {
   return (user + system) / 1e3 / days;
 }
 
-/** As often as the closed days are looked at: six hours. */
-const livedTicks = 2_160;
+/** A day, so that everything which is done once a day is in it. */
+const livedTicks = rowsADay;
 /** Ticks between two times that a store is asked whether something is to be done. */
 const ticksAKeep = 3;
 

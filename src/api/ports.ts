@@ -42,7 +42,7 @@ export interface SourceState {
 }
 
 export interface SeriesResult {
-  readonly timesMs: readonly number[];
+  readonly timesMs: Float64Array;
   readonly columns: ReadonlyMap<SeriesKey, readonly (number | null)[]>;
 }
 

@@ -156,7 +156,7 @@ export interface SeriesQuery {
 
 /** Columns over shared slot times, in time order. A gap is a missing time; a missing value is null. */
 export interface SeriesData {
-  readonly timesMs: readonly number[];
+  readonly timesMs: Float64Array;
   readonly columns: ReadonlyMap<SeriesKey, readonly (number | null)[]>;
 }
 

@@ -51,7 +51,7 @@ function valuesOf(held: Held, key: SeriesKey): readonly (number | null)[] {
   const wants = (other: SeriesKey): boolean => other === key;
   const part = fromHeld(held, wants, createColumnChooser(wants));
   const data = seriesData([part], Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  return data.columns.get(key) ?? data.timesMs.map(() => null);
+  return data.columns.get(key) ?? Array.from(data.timesMs, () => null);
 }
 
 /** The last values of a series in memory, oldest first, from where it begins. */

@@ -14,7 +14,7 @@ import { resample, type Spark } from "./sparkline.ts";
 
 /** Columns of values over one list of times. */
 export interface PageHistory {
-  readonly timesMs: readonly number[];
+  readonly timesMs: Float64Array;
   readonly columns: ReadonlyMap<SeriesKey, readonly (number | null)[]>;
 }
 
@@ -112,7 +112,7 @@ const maxDeliveries = 8;
 
 /** How a series looks whose index is not in the list any more. */
 const unknownIndex = { unit: "", decimals: 1, help: "" };
-const noHistory: PageHistory = { timesMs: [], columns: new Map() };
+const noHistory: PageHistory = { timesMs: new Float64Array(0), columns: new Map() };
 
 async function section<T>(part: Promise<T>): Promise<Section<T>> {
   try {
@@ -134,7 +134,7 @@ function orderedKeys(view: PageView, latest: Row | undefined): SeriesKey[] {
 }
 
 /** The values there are, from the first of them on: the first minutes of an agent fill the drawing too. */
-function drawn(timesMs: readonly number[], values: readonly (number | null)[]): Spark {
+function drawn(timesMs: Float64Array, values: readonly (number | null)[]): Spark {
   const [fromMs = 0] = timesMs;
   const lastMs = timesMs.at(-1) ?? fromMs;
   const stepMs = timesMs.length < 2 ? 1 : (lastMs - fromMs) / (timesMs.length - 1);

@@ -10,7 +10,7 @@ export type Spark = readonly (number | null)[];
 
 /** The average of what fell into each of `count` equal parts of a span; null for the parts that got nothing. */
 export function resample(
-  samples: { readonly timesMs: readonly number[]; readonly values: readonly (number | null)[] },
+  samples: { readonly timesMs: Float64Array; readonly values: readonly (number | null)[] },
   span: { readonly fromMs: number; readonly toMs: number },
   count: number,
 ): Spark {

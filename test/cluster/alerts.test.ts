@@ -47,6 +47,7 @@ describe("a real load on the node", () => {
       secrets: { adminToken },
       channels: [channelOf(robot)],
     });
+    await soon("all is well", async () => (await release.health()).status === "ok");
   });
   after(async () => {
     await release.uninstall();

@@ -285,7 +285,7 @@ describe("a clock that jumps", function () {
         assert.deepEqual(await faultsOfTicks(one, node, right), []);
       const { timesMs } = await reader.read({ ...everything, toMs: clock.now() });
       assert.deepEqual(
-        timesMs.map((timeMs) => (timeMs - tickStartMs) / tickStepMs),
+        Array.from(timesMs, (timeMs) => (timeMs - tickStartMs) / tickStepMs),
         right,
       );
       assert.equal(store.counters().dirtyBlocks, 0);

@@ -40,7 +40,7 @@ function bucketColumn(
 /** The buckets of some samples. */
 export function bucketsOf({ timesMs, columns }: SeriesData, stepMs: number): BucketData {
   const begins: number[] = [];
-  const places = timesMs.map((timeMs) => {
+  const places = Array.from(timesMs, (timeMs) => {
     const beginMs = Math.floor(timeMs / stepMs) * stepMs;
     if (begins.at(-1) !== beginMs) begins.push(beginMs);
     return begins.length - 1;

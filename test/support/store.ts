@@ -53,7 +53,7 @@ export async function faultsOfTicks(
     fromMs: tickStartMs,
     toMs: tickStartMs + last * tickStepMs,
   });
-  const places = new Map(timesMs.map((timeMs, at) => [timeMs, at]));
+  const places = new Map(Array.from(timesMs, (timeMs, at) => [timeMs, at]));
   const twice = places.size === timesMs.length ? [] : ["a slot is there twice"];
   const wrong = ticks.flatMap((tick) => {
     const at = places.get(tickStartMs + tick * tickStepMs);
@@ -70,7 +70,7 @@ export async function faultsOfTicks(
 
 /** What was read, as rows that are easy to compare. */
 export function rowsOf(data: SeriesData): [number, Record<string, number | null>][] {
-  return data.timesMs.map((timeMs, index) => [
+  return Array.from(data.timesMs, (timeMs, index) => [
     timeMs,
     Object.fromEntries([...data.columns].map(([key, values]) => [key, values[index] ?? null])),
   ]);

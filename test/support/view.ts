@@ -213,7 +213,7 @@ export class MemoryView implements AgentView {
     const known = new Set(rows.flatMap(({ values }) => [...values.keys()]));
     const keys = [...known].filter((key) => query.selectors.some((asked) => selects(asked, key)));
     return {
-      timesMs: rows.map(({ slotMs }) => slotMs),
+      timesMs: Float64Array.from(rows, ({ slotMs }) => slotMs),
       columns: new Map(keys.map((key) => [key, rows.map(({ values }) => values.get(key) ?? null)])),
     };
   }

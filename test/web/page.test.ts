@@ -186,7 +186,7 @@ describe("the status page", () => {
 
   describe("its sparklines", () => {
     it("average what falls into a part and leave empty parts out", () => {
-      const samples = { timesMs: [0, 10, 20, 90, 100], values: [1, 3, null, 5, 7] };
+      const samples = { timesMs: Float64Array.of(0, 10, 20, 90, 100), values: [1, 3, null, 5, 7] };
       assert.deepEqual(resample(samples, { fromMs: 0, toMs: 100 }, 5), [2, null, null, null, 6]);
     });
 

@@ -92,7 +92,7 @@ export class Buckets {
     const timesMs = this.#timesMs;
     this.#timesMs = [];
     this.#columns = this.#keys.map(() => []);
-    return { timesMs, columns };
+    return { timesMs: Float64Array.from(timesMs), columns };
   }
 }
 

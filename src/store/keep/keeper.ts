@@ -8,7 +8,10 @@ import { createRefusals, type Refusals } from "./refusals.ts";
 import type { TierWriter } from "./tier.ts";
 
 /** Closed days are looked at so often; each node at its own moment, so that a fleet is spread over as long. */
-const lookEveryMs = 6 * 3_600_000;
+const lookEveryMs = 8 * 3_600_000;
+
+/** A day that was as it should be is left alone for so long: whoever writes it late looks after it himself. */
+const wellForMs = 24 * 3_600_000;
 
 /** A start is no moment to look at once: many nodes of a fleet may start together. */
 const startSpreadMs = 1_800_000;
@@ -23,7 +26,7 @@ const againMs = 900_000;
 const napMs = 30_000;
 
 export interface KeeperDeps {
-  readonly backend: Pick<Backend, "status">;
+  readonly backend: Pick<Backend, "status" | "epoch">;
   readonly node: string;
   readonly clock: Clock;
   readonly head: Head;
@@ -32,18 +35,46 @@ export interface KeeperDeps {
   readonly retentionDays: () => number;
 }
 
+interface Counters {
+  compactedDays: number;
+  failedCompactions: number;
+}
+
 /** Takes care of what is closed: the tier as blocks close, days some hours after they are over. */
 export interface Keeper {
   /** Does what is due; milliseconds until it wants to be called again. Rejects with STORE_UNAVAILABLE. */
   keep(signal?: AbortSignal): Promise<number>;
-  counters(): { readonly compactedDays: number; readonly failedCompactions: number };
+  counters(): Readonly<Counters>;
 }
 
-export function createKeeper(deps: KeeperDeps): Keeper {
-  const { backend, node, clock, head, tier, compactor, retentionDays } = deps;
-  const place = placeInFleet(node);
-  const counters = { compactedDays: 0, failedCompactions: 0 };
-  let nextLookMs = clock.now() + place * startSpreadMs;
+/** Remembers which days were as they should be; of a store that was away since, or of rows that came late, nothing. */
+function createWell({ backend, clock, head }: KeeperDeps) {
+  const known = new Map<number, { epoch: number; untilMs: number; changes: number }>();
+  const changesOf = (day: number): number =>
+    head
+      .all()
+      .filter(({ startMs }) => dayOf(startMs) === day)
+      .reduce((sum, { changes }) => sum + changes, 0);
+  return {
+    is: (day: number): boolean => {
+      const { epoch, untilMs, changes } = known.get(day) ?? { epoch: -1, untilMs: 0, changes: 0 };
+      const isKnown = epoch === backend.epoch() && clock.monotonic() < untilMs;
+      return isKnown && changes === changesOf(day);
+    },
+    note: (day: number): void => {
+      const untilMs = clock.monotonic() + wellForMs;
+      known.set(day, { epoch: backend.epoch(), untilMs, changes: changesOf(day) });
+    },
+    forgetBefore: (first: number): void => {
+      for (const day of known.keys()) if (day < first) known.delete(day);
+    },
+  };
+}
+
+/** Looks after every closed day. */
+function createLook(deps: KeeperDeps, counters: Counters) {
+  const { clock, head, compactor, retentionDays } = deps;
+  const well = createWell(deps);
   const closedDays = (nowMs: number): readonly number[] => {
     const end = dayOf(nowMs - closedAfterMs);
     const begin = dayOf(nowMs) - retentionDays();
@@ -53,23 +84,30 @@ export function createKeeper(deps: KeeperDeps): Keeper {
   const isWaiting = (day: number): boolean =>
     head.all().some((held) => dayOf(held.startMs) === day && isDirty(held));
   /** Whether all days are as they should be. */
-  const look = async (
-    nowMs: number,
-    refusals: Refusals,
-    signal?: AbortSignal,
-  ): Promise<boolean> => {
+  return async (refusals: Refusals, signal?: AbortSignal): Promise<boolean> => {
     let isWell = true;
-    for (const day of closedDays(nowMs)) {
+    const days = closedDays(clock.now());
+    well.forgetBefore(days[0] ?? 0);
+    for (const day of days.filter((day) => !well.is(day))) {
       signal?.throwIfAborted();
       const care = isWaiting(day)
         ? "refused"
         : await refusals.attempt(() => compactor.care(day, signal));
       if (care === "compacted") counters.compactedDays++;
       if (care === "failed") counters.failedCompactions++;
+      if (care === "idle") well.note(day);
       if (care === "refused" || care === null) isWell = false;
     }
     return isWell;
   };
+}
+
+export function createKeeper(deps: KeeperDeps): Keeper {
+  const { backend, node, clock, tier } = deps;
+  const counters: Counters = { compactedDays: 0, failedCompactions: 0 };
+  const look = createLook(deps, counters);
+  const place = placeInFleet(node);
+  let nextLookMs = clock.now() + place * startSpreadMs;
   const after = (nowMs: number): number => {
     const phaseMs = place * lookEveryMs;
     return (Math.floor((nowMs - phaseMs) / lookEveryMs) + 1) * lookEveryMs + phaseMs;
@@ -83,7 +121,7 @@ export function createKeeper(deps: KeeperDeps): Keeper {
       nextLookMs = Math.min(nextLookMs, after(nowMs) + lookEveryMs);
       if (nowMs >= nextLookMs) {
         nextLookMs = nowMs + againMs;
-        if (await look(nowMs, refusals, signal)) nextLookMs = after(nowMs);
+        if (await look(refusals, signal)) nextLookMs = after(nowMs);
       }
       refusals.rethrow();
       return napMs;

@@ -27,13 +27,16 @@ import {
   pointStartMs,
   spliced,
 } from "./tier-points.ts";
-import type { TierReader } from "../read/tier-read.ts";
+import { decodeStored, type StoredTier, type TierReader } from "../read/tier-read.ts";
 
 /** A closed block is sent once more after so long; only then it is certain to be stored. */
 const settleMs = blockMs / 4;
 
 /** Nodes of a fleet write their tiers at moments of their own, within so long. */
 const spreadMs = blockMs / 2;
+
+/** The tier grows by so much at a time; what is newer is read from blocks. */
+const growthMs = 2 * blockMs;
 
 export interface TierWriterDeps {
   readonly backend: Backend;
@@ -93,19 +96,50 @@ async function isNewer({ backend, node }: TierWriterDeps, day: number): Promise<
   return (values?.[0]?.[0] ?? 0) > tierVersion;
 }
 
+/** What was written of a day's tier, and when it was begun to be written. */
+interface Written {
+  readonly day: number;
+  readonly epoch: number;
+  readonly values: Values;
+}
+
+/** Knows what was written last, so that it need not be read to be gone on with; Redis may have lost it meanwhile. */
+function createLastWritten({ backend }: TierWriterDeps) {
+  let last: Written | null = null;
+  return {
+    of: (day: number): StoredTier | null => {
+      if (last?.day !== day || last.epoch !== backend.epoch()) return null;
+      const { values } = last;
+      const names = [coveredName, ...[...values.keys()].filter(isSeries)];
+      return decodeStored(
+        names,
+        names.map((name) => values.get(name) ?? null),
+      );
+    },
+    note: (written: Written): void => {
+      last = written;
+    },
+  };
+}
+
 /** Brings the tier of a day up to a point, again from where its samples have changed. */
 function createUpdate(deps: TierWriterDeps) {
   const { backend, node, tier, expireAt } = deps;
   const aggregate = createAggregate(deps);
+  const lastWritten = createLastWritten(deps);
+  const storedTier = async (day: number): Promise<StoredTier | null> =>
+    (await tier([day], askedForAll(node)))[0] ?? null;
   return async ({ day, begin, end }: PointRange): Promise<void> => {
-    const [stored = null] = await tier([day], askedForAll(node));
+    const stored = lastWritten.of(day) ?? (await storedTier(day));
     if (stored === null && (await isNewer(deps, day))) return;
     const { points: covered, revision } = stored?.coverage ?? { points: 0, revision: 0 };
     const from = Math.min(begin, covered);
     if (from >= end) return;
     const points = await aggregate(stored, { day, begin: from, end });
     const values = await valuesOf(points, { revision, points: end }, tierQuality.open);
+    const epoch = backend.epoch();
     await backend.writeTier(node, day, values, expireAt(day));
+    lastWritten.note({ day, epoch, values });
   };
 }
 
@@ -146,7 +180,7 @@ export function createTierWriter(deps: TierWriterDeps): TierWriter {
   /** Until when everything is closed and stored. */
   const settledMs = (): number => {
     const oldest = head.all().find(isDirty)?.startMs ?? Number.POSITIVE_INFINITY;
-    return Math.floor(Math.min(clock.now() - lagMs, oldest) / blockMs) * blockMs;
+    return Math.floor(Math.min(clock.now() - lagMs, oldest) / growthMs) * growthMs;
   };
   return {
     advance: async () => {

@@ -23,11 +23,13 @@ export class Buckets {
   }
 
   add({ columns, present }: DayPoints, range: PointRange): void {
-    const places = Uint32Array.from({ length: range.end - range.begin }, (_, index) =>
-      Math.floor((pointStartMs(range.day, range.begin + index) - this.#firstMs) / this.#stepMs),
-    );
-    for (const [index, place] of places.entries())
+    const places = new Uint32Array(range.end - range.begin);
+    for (let index = 0; index < places.length; index++) {
+      const startMs = pointStartMs(range.day, range.begin + index);
+      const place = Math.floor((startMs - this.#firstMs) / this.#stepMs);
+      places[index] = place;
       if (present[range.begin + index] === 1) this.#present[place] = 1;
+    }
     for (const [key, { decimals, points }] of columns) {
       const into = this.#columnOf(key, decimals);
       const scale = 10 ** (into.decimals - decimals);
@@ -50,7 +52,9 @@ export class Buckets {
   }
 
   data(): BucketData {
-    const filled = [...this.#present.keys()].filter((place) => this.#present[place] === 1);
+    const filled: number[] = [];
+    for (let place = 0; place < this.#present.length; place++)
+      if (this.#present[place] === 1) filled.push(place);
     const columns = [...this.#columns].map(
       ([key, column]) => [key, bucketColumn(column, filled)] as const,
     );

@@ -11,12 +11,12 @@ export interface Readings {
 
 const noReadings: Readings = { timesMs: new Float64Array(0), columns: new Map() };
 
-function concatenated(parts: readonly Readings[]): Float64Array {
-  const all = new Float64Array(parts.reduce((sum, { timesMs }) => sum + timesMs.length, 0));
+function concatenated(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
-  for (const { timesMs } of parts) {
-    all.set(timesMs, at);
-    at += timesMs.length;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
   }
   return all;
 }
@@ -66,7 +66,7 @@ export function joined(given: readonly Readings[]): Readings {
   const parts = given.filter(({ timesMs }) => timesMs.length > 0);
   const [first = noReadings] = parts;
   if (parts.length <= 1) return first;
-  const all = concatenated(parts);
+  const all = concatenated(parts.map(({ timesMs }) => timesMs));
   const timesMs = areInOrder(parts) ? all : distinct(all.sort());
   const places = placesOf(parts, timesMs);
   const columns = new Map<SeriesKey, DayColumn>();
@@ -117,17 +117,21 @@ interface Stretch {
 /** One series over all stretches; null: it has no value. */
 function valuesOf(key: SeriesKey, stretches: readonly Stretch[]): (number | null)[] | null {
   const values: (number | null)[] = [];
-  let isEmpty = true;
+  // A list that has a place for each row is filled in half the time in which it would grow.
+  values.length = stretches.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  let [place, isEmpty] = [0, true];
   for (const { readings, begin, end } of stretches) {
     const column = readings.columns.get(key);
-    const scale = 10 ** (column?.decimals ?? 0);
-    for (let at = begin; at < end; at++) {
-      const value = column === undefined ? Number.NaN : numberAt(column.values, at);
-      if (Number.isNaN(value)) values.push(null);
-      else {
-        values.push(value / scale);
-        isEmpty = false;
-      }
+    if (column === undefined) {
+      values.fill(null, place, place + end - begin);
+      place += end - begin;
+      continue;
+    }
+    const scale = 10 ** column.decimals;
+    for (const value of column.values.subarray(begin, end)) {
+      const isMissing = Number.isNaN(value);
+      values[place++] = isMissing ? null : value / scale;
+      isEmpty &&= isMissing;
     }
   }
   return isEmpty ? null : values;
@@ -139,9 +143,9 @@ export function seriesData(days: readonly Readings[], fromMs: number, toMs: numb
     const [begin, end] = cut(readings.timesMs, fromMs, toMs);
     return { readings, begin, end };
   });
-  const timesMs: number[] = [];
-  for (const { readings, begin, end } of stretches)
-    for (let at = begin; at < end; at++) timesMs.push(numberAt(readings.timesMs, at));
+  const timesMs = concatenated(
+    stretches.map(({ readings, begin, end }) => readings.timesMs.subarray(begin, end)),
+  );
   const columns = new Map<SeriesKey, readonly (number | null)[]>();
   for (const key of new Set(days.flatMap((day) => [...day.columns.keys()]))) {
     const values = valuesOf(key, stretches);

@@ -29,7 +29,8 @@ export type TierReader = (
   asked: Asked,
 ) => Promise<readonly (StoredTier | null)[]>;
 
-function decodeAll(names: readonly string[], values: DayValues): StoredTier | null {
+/** What values say that are called so, `@covered` first; null: nothing. Throws BLOCK_INVALID. */
+export function decodeStored(names: readonly string[], values: DayValues): StoredTier | null {
   const [said] = values;
   if (said === null || said === undefined) return null;
   const coverage = decodeCoverage(said);
@@ -57,7 +58,7 @@ export function createTierReader({ backend, unreadable }: TierReadDeps): TierRea
     const values = await backend.read(asked.node, wanted);
     return wanted.map(({ day, names }, index) => {
       try {
-        return decodeAll(names, values[index] ?? []);
+        return decodeStored(names, values[index] ?? []);
       } catch (cause) {
         if (!(cause instanceof AgentError && cause.code === "BLOCK_INVALID")) throw cause;
         unreadable.note({ node: asked.node, day, block: "tier" }, cause);

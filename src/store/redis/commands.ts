@@ -2,8 +2,7 @@
 const needs = {
   hset: "blocks, tiers, states, documents, receipts",
   hsetnx: "a schema's number is taken once",
-  hget: "the script looks whether a block is as it was read",
-  hmget: "blocks, schemas, documents",
+  hmget: "blocks, schemas, documents; the script looks whether a day is as it was read",
   hgetall: "alert states, tiers",
   hkeys: "what there is of a day",
   hdel: "states that are over, blocks that were compacted",
@@ -101,7 +100,6 @@ export function trial(prefix: string, id: string): readonly RedisCommand[] {
     ["expireat", hash, 4_102_444_800],
     ["expire", hash, 30],
     ["hsetnx", hash, "b", "2"],
-    ["hget", hash, "a"],
     ["hmget", hash, "a", "b"],
     ["hgetall", hash],
     ["hkeys", hash],

@@ -16,24 +16,25 @@ const pairsPerCall = 1_000;
  * Returns 1, or 0 without a change when a value is no longer as its SHA-1 says.
  */
 const script = `
-local function is(key, field, sha)
-  local value = redis.call("HGET", key, field)
+local function is(value, sha)
   if not value then return sha == "" end
   return redis.sha1hex(value) == sha
 end
-if not is(KEYS[2], ARGV[2], ARGV[3]) then return 0 end
+if not is(redis.call("HMGET", KEYS[2], ARGV[2])[1], ARGV[3]) then return 0 end
 local count = tonumber(ARGV[4])
-local gone = {}
-for i = 1, count do
-  local name = ARGV[3 + 2 * i]
-  if not is(KEYS[1], name, ARGV[4 + 2 * i]) then return 0 end
-  gone[i] = name
+local names = {}
+for i = 1, count do names[i] = ARGV[3 + 2 * i] end
+if count > 0 then
+  local values = redis.call("HMGET", KEYS[1], unpack(names))
+  for i = 1, count do
+    if not is(values[i], ARGV[4 + 2 * i]) then return 0 end
+  end
 end
 for first = 5 + 2 * count, #ARGV, ${2 * pairsPerCall} do
   redis.call("HSET", KEYS[2], unpack(ARGV, first, math.min(first + ${2 * pairsPerCall - 1}, #ARGV)))
 end
 redis.call("EXPIREAT", KEYS[2], ARGV[1])
-if count > 0 then redis.call("HDEL", KEYS[1], unpack(gone)) end
+if count > 0 then redis.call("HDEL", KEYS[1], unpack(names)) end
 return 1
 `;
 

@@ -49,6 +49,9 @@ function createLink(target: RedisTarget, events: LinkEvents): Link {
     : createServerLink(target, events);
 }
 
+/** Without a reason of our own, each abort makes an error with a stack that nobody reads. */
+const answered = "answered";
+
 /** The client's own errors hold the arguments of the command, a password too: only their text goes on. */
 function refusal(command: string, cause: Error): AgentError {
   const verb = isReply(cause) ? "refused" : "did not answer";
@@ -152,7 +155,7 @@ class Connection implements RedisConnection {
     try {
       return await this.#waiting.within(link.send(commands, late.signal), sizeOf(commands));
     } finally {
-      late.abort();
+      late.abort(answered);
     }
   }
 

@@ -67,8 +67,8 @@ function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "wr
     writes.flatMap(({ block, blob }) => [block, bufferOf(blob)]);
   /** A day whose blocks are gone was flushed or evicted, unless there are columns in their place. */
   const isLost = async (node: string, day: number): Promise<boolean> => {
-    const [rows] = await connection.run([["hget", keys.day("columns", node, day), rowsName]]);
-    return rows === null;
+    const [reply] = await connection.run([["hmget", keys.day("columns", node, day), rowsName]]);
+    return textsReply(reply)[0] === null;
   };
   return {
     writeBlocks: async (node, writes, expireAt) => {
@@ -93,6 +93,24 @@ function createWrite(connection: RedisConnection, keys: Keys): Pick<Backend, "wr
       const gone = rewritten.filter(({ at }) => countReply(replies[at]) === 1);
       for (const { day } of gone) if (await isLost(node, day)) connection.renew();
     },
+  };
+}
+
+/** HSET of a day's tier, and its expiry unless that is known to stand. */
+function createTierWrite(connection: RedisConnection, keys: Keys): Backend["writeTier"] {
+  let set: { readonly key: string; readonly at: number; readonly epoch: number } | null = null;
+  return async (node, day, values, at) => {
+    const [key, epoch] = [keys.day("tier", node, day), connection.epoch()];
+    const fields = [...values].flatMap(([name, value]) => [name, bufferOf(value)]);
+    if (fields.length === 0) return;
+    const write: RedisCommand = ["hset", key, ...fields];
+    const expire: RedisCommand = ["expireat", key, at];
+    if (set?.key === key && set.at === at && set.epoch === epoch) {
+      const [added] = await connection.run([write]);
+      // Nothing of it was there: it was evicted, and its expiry with it.
+      if (countReply(added) === values.size) await connection.run([expire]);
+    } else await connection.run([write, expire]);
+    set = { key, at, epoch };
   };
 }
 
@@ -176,15 +194,7 @@ export function createRedisDays(connection: RedisConnection, keys: Keys): DaySto
     ...createRead(connection, keys, foreign),
     onForeign: foreign.onForeign,
     compact: createCompact(connection, keys),
-    writeTier: async (node, day, values, expireAt) => {
-      const key = keys.day("tier", node, day);
-      const fields = [...values].flatMap(([name, value]) => [name, bufferOf(value)]);
-      if (fields.length === 0) return;
-      await connection.run([
-        ["hset", key, ...fields],
-        ["expireat", key, expireAt],
-      ]);
-    },
+    writeTier: createTierWrite(connection, keys),
     expireDays: async (node, part, days, expireAt) => {
       const parts: readonly DayPart[] = part === "tier" ? ["tier"] : ["blocks", "columns"];
       const commands = days.flatMap((day) =>

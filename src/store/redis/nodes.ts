@@ -5,11 +5,11 @@ import type { Backend } from "../contract.ts";
 import { dayMs } from "../slots.ts";
 import type { RedisCommand, RedisConnection } from "./connection.ts";
 import type { JsonReader } from "../garbled.ts";
-import { createHourly } from "./hourly.ts";
+import { createRefresh } from "./refresh.ts";
 import type { Keys } from "./keys.ts";
 import { namesReply, pairsReply, textsReply } from "./replies.ts";
 
-/** Dead nodes taken out at once; any agent goes on with the rest an hour later. */
+/** Dead nodes taken out at once; any agent goes on with the rest some hours later. */
 const maxRemoved = 100;
 
 const infoSchema = v.object({
@@ -68,18 +68,18 @@ async function removeDead(deps: SmallDeps): Promise<void> {
 /** Who lives: when each was last seen, and what it said of itself. */
 export function createRedisNodes(deps: SmallDeps): Pick<Backend, "heartbeat" | "nodes"> {
   const { connection, keys, clock, readJson } = deps;
-  const hourly = createHourly(clock, connection);
+  const refreshed = createRefresh(clock, connection);
   const said = new Map<string, string>();
   return {
     heartbeat: async ({ cluster, name, ip, version, lastSeenMs }) => {
       const id = nodeId({ cluster, name });
       const json = JSON.stringify({ cluster, name, ip, version });
       await connection.run([["zadd", keys.nodes, lastSeenMs, id]]);
-      if (said.get(id) === json && !hourly.due(id)) return;
+      if (said.get(id) === json && !refreshed.due(id)) return;
       await refresh(deps, id, json);
       await removeDead(deps);
       said.set(id, json);
-      hourly.done(id);
+      refreshed.done(id);
     },
     nodes: async () => {
       const range = [oldestMs(deps), "+inf", "WITHSCORES"];

@@ -2,7 +2,7 @@ import type { Receipt, ReceiptPort } from "../../core/delivery.ts";
 import { newestFirst } from "../memory/receipts.ts";
 import { receiptSchema, receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
-import { createHourly } from "./hourly.ts";
+import { createRefresh } from "./refresh.ts";
 import { retentionSeconds, type SmallDeps } from "./nodes.ts";
 import { countReply, namesReply, textsReply } from "./replies.ts";
 
@@ -11,10 +11,10 @@ const maxChannels = 1_000;
 
 /** Notes that a channel has receipts, so that a list of all finds it. */
 function createChannels({ connection, keys, clock, retentionDays }: SmallDeps) {
-  const hourly = createHourly(clock, connection);
+  const refreshed = createRefresh(clock, connection);
   return {
     note: async (channel: string): Promise<void> => {
-      if (!hourly.due(channel)) return;
+      if (!refreshed.due(channel)) return;
       const oldestMs = clock.now() - retentionDays() * dayMs;
       await connection.run([
         ["zadd", keys.channels, clock.now(), channel],
@@ -22,7 +22,7 @@ function createChannels({ connection, keys, clock, retentionDays }: SmallDeps) {
         ["zremrangebyrank", keys.channels, 0, -maxChannels - 1],
         ["expire", keys.channels, retentionSeconds(retentionDays)],
       ]);
-      hourly.done(channel);
+      refreshed.done(channel);
     },
     names: async (): Promise<readonly string[]> => {
       const [reply] = await connection.run([["zrevrange", keys.channels, 0, maxChannels - 1]]);

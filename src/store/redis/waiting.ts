@@ -25,6 +25,9 @@ const maxWaiting = 1_024;
 /** A compaction sends a day at once, some hundred kilobytes; this many of them fit into the agent's memory. */
 const maxWaitingBytes = 8 * 1_024 * 1_024;
 
+/** Without a reason of our own, each abort makes an error with a stack that nobody reads. */
+const idle = "idle";
+
 interface Entry {
   readonly endMs: number;
   readonly bytes: number;
@@ -86,7 +89,7 @@ class Deadlines implements Waiting {
 
   #end(entry: Entry): void {
     this.#answeredMs = this.#clock.monotonic();
-    if (this.#remove(entry) && this.#entries.size === 0) this.#idle.abort();
+    if (this.#remove(entry) && this.#entries.size === 0) this.#idle.abort(idle);
   }
 
   #remove(entry: Entry): boolean {

@@ -89,7 +89,8 @@ describe("closed days", () => {
         }
         const expected = await readAll(reader(untouched, twinClock));
         assert.deepEqual(await readAll(reader(backend, clock)), expected);
-        await keepAll(store, clock);
+        // It was well already, so the store of another process looks again within a day.
+        await keepAll(store, clock, 34 * 4);
         assert.deepEqual(await backend.names(node, day, "blocks"), []);
         assert.deepEqual(await readAll(reader(backend, clock)), expected);
       }),
@@ -137,4 +138,34 @@ describe("closed days", () => {
       { numRuns: 60 },
     );
   }).timeout(120_000);
+
+  it("are not looked at again for a day when they were as they should be, unless something came late", async () => {
+    const clock = new ManualClock(startMs);
+    const backend = createMemoryBackend({ clock });
+    const asked: number[] = [];
+    const listening: Backend = {
+      ...backend,
+      names: (of, at, part) => {
+        if (part === "blocks") asked.push(at);
+        return backend.names(of, at, part);
+      },
+    };
+    const stretch = { stepMs: 10_000, gap: 0, rows: [{ cpu: 1 }], restart: false };
+    const store = await writeDay(listening, clock, [stretch]);
+    const hours = (count: number): Promise<void> => keepAll(store, clock, count * 4);
+    // A look soon after the start compacts the day, the next one finds it well.
+    await hours(10);
+    assert.ok(asked.includes(day) && asked.includes(day - 6));
+    asked.length = 0;
+    await hours(8);
+    assert.ok(!asked.includes(day));
+    store.append(row(startMs + 3_600_000, { cpu: 2 }));
+    await store.flush();
+    await hours(8);
+    assert.ok(asked.includes(day));
+    assert.deepEqual(await backend.names(node, day, "blocks"), []);
+    asked.length = 0;
+    await hours(34);
+    assert.ok(asked.includes(day - 3), "everything again after a day");
+  });
 });
