@@ -17,7 +17,7 @@ export const tierVersion = 1;
 /** The name under which a day's tier says how far it reaches; no series is called so. */
 export const coveredName = "@covered";
 
-/** The open day is written each ten minutes, and must cost little; a closed one for the whole retention. */
+/** The open day is written each twenty minutes, and must cost little; a closed one for the whole retention. */
 export const tierQuality = { open: 5, closed: 11 };
 
 /** A day of one series: a point for each five minutes. */
