@@ -119,14 +119,17 @@ function createLastWritten({ backend }: TierWriterDeps) {
     note: (written: Written): void => {
       last = written;
     },
+    forget: (day: number): void => {
+      if (last?.day === day) last = null;
+    },
   };
 }
+type LastWritten = ReturnType<typeof createLastWritten>;
 
 /** Brings the tier of a day up to a point, again from where its samples have changed. */
-function createUpdate(deps: TierWriterDeps) {
+function createUpdate(deps: TierWriterDeps, lastWritten: LastWritten) {
   const { backend, node, tier, expireAt } = deps;
   const aggregate = createAggregate(deps);
-  const lastWritten = createLastWritten(deps);
   const storedTier = async (day: number): Promise<StoredTier | null> =>
     (await tier([day], askedForAll(node)))[0] ?? null;
   return async ({ day, begin, end }: PointRange): Promise<void> => {
@@ -172,7 +175,8 @@ function createPlan({ head }: TierWriterDeps) {
 
 export function createTierWriter(deps: TierWriterDeps): TierWriter {
   const { backend, node, clock, head, expireAt } = deps;
-  const update = createUpdate(deps);
+  const lastWritten = createLastWritten(deps);
+  const update = createUpdate(deps, lastWritten);
   const plan = createPlan(deps);
   const applyRetention = createRetention(deps, "tier");
   const lagMs = settleMs + placeInFleet(node) * spreadMs;
@@ -205,6 +209,7 @@ export function createTierWriter(deps: TierWriterDeps): TierWriter {
           columns.set(name, { decimals: 0, points: createPoints(pointsPerDay) });
       const coverage = { revision, points: pointsPerDay };
       const values = await valuesOf({ ...points, columns }, coverage, tierQuality.closed);
+      lastWritten.forget(day);
       await backend.writeTier(node, day, values, expireAt(day));
     },
   };
