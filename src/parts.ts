@@ -104,7 +104,7 @@ function teller(
   const { storage, notifier, admin, settings } = parts;
   const evidence = createEvidence({ ...parts, host: parts.collecting.host });
   return async (telling) => {
-    const { id, incident, atMs, message, record } = telling;
+    const { id, incident, atMs, message, record, again } = telling;
     const { subject } = incident;
     const series = seriesKey(subject.index, subject.labels);
     const found = await causes(telling, parts.node, evidence);
@@ -118,9 +118,10 @@ function teller(
       evidence: found,
       publicUrl: settings.config.server.public_url,
     };
-    if (message !== null) await notifier.notify({ ...about, kind: message }, subject.channels);
+    if (message !== null)
+      await notifier.notify({ ...about, kind: message }, subject.channels, again);
     if (record !== null && admin !== null)
-      await notifier.deliver(recordsTarget, { ...about, kind: record });
+      await notifier.deliver(recordsTarget, { ...about, kind: record }, again);
   };
 }
 

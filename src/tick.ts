@@ -21,10 +21,14 @@ export interface TickDeps {
   readonly onError: (cause: unknown) => void;
 }
 
+/** Sources that are away may name other channels; what is owed is told to those that are known after so long. */
+const owedPatienceMs = 60_000;
+
 /** One tick after another: collect → store → judge → alert. */
 export class Ticker {
   readonly #deps: TickDeps;
   #judging = false;
+  #judgingSinceMs = 0;
   /** Rows are judged one after another, and not on the way to the next sample: saving a state may take a while. */
   #judged: Promise<void> = Promise.resolve();
   readonly #stopped = new AbortController();
@@ -47,6 +51,7 @@ export class Ticker {
   /** Judging begins when the states of an earlier run are there; sampling does not wait for them. */
   beginJudging(): void {
     this.#judging = true;
+    this.#judgingSinceMs = this.#deps.clock.monotonic();
   }
 
   async run(slotMs: number): Promise<void> {
@@ -79,7 +84,7 @@ export class Ticker {
   }
 
   async #judge(row: Row): Promise<void> {
-    const { engine, incidents, states, log, intervalMs } = this.#deps;
+    const { engine, incidents, states, log, clock, intervalMs } = this.#deps;
     const transitions = engine.judge(row, intervalMs());
     await engine.save().catch((cause: unknown) => {
       log.debug("alert states not saved yet", { cause: errorText(cause) });
@@ -89,6 +94,8 @@ export class Ticker {
     incidents.markNoData(blind);
     const stands = { has: (key: string) => live.has(key) || engine.awaits(key) };
     if (engine.complete) await incidents.endOrphans(stands, row.slotMs);
+    if (engine.complete || clock.monotonic() - this.#judgingSinceMs >= owedPatienceMs)
+      await incidents.tellOwed();
     await incidents.tick(row.slotMs);
     void states.flush();
   }

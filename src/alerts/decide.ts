@@ -110,6 +110,7 @@ function beginIncident(
     open: false,
     changesMs: before?.changesMs ?? [],
     foreign,
+    untold: before?.untold ?? [],
   };
   const record = changed(fresh, transition.atMs);
   const { level, atMs } = transition;

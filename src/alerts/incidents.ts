@@ -1,21 +1,20 @@
 import * as v from "valibot";
-import type { AlertSubject, Incident, MessageKind, Transition } from "../core/alert.ts";
+import type { AlertSubject, Incident, Transition } from "../core/alert.ts";
 import { errorText } from "../core/errors.ts";
 import type { Clock, Log, StatePort } from "../core/ports.ts";
 import { Unsaved } from "../base/saved.ts";
 import { decide, settleFlapping, type DecideSettings, type Decision } from "./decide.ts";
-import { flapWindowMs, parseRecord, withIncident, type AlertRecord } from "./record.ts";
+import { flapWindowMs, type News, parseRecord, withIncident, type AlertRecord } from "./record.ts";
 
-/** Something to tell about an incident: to people, to the admin server's records, or to both. */
-export interface Telling {
-  /** Unique; the message and the record carry it. */
-  readonly id: string;
-  readonly incident: Incident;
-  readonly atMs: number;
-  /** What people are told; null: nothing. */
-  readonly message: MessageKind | null;
-  /** What the records are told; null: nothing new. */
-  readonly record: "firing" | "escalated" | "resolved" | null;
+/** News on their way to people and records. */
+export interface Telling extends News {
+  /** It may have been told already: whoever told it did not live to say so. */
+  readonly again: boolean;
+}
+
+/** What was decided about a transition. */
+interface Concluded {
+  readonly news: News;
   readonly suppressed: Decision["suppressed"];
 }
 
@@ -25,7 +24,7 @@ export interface IncidentDeps {
   readonly log: Log;
   readonly settings: () => DecideSettings;
   readonly newId: () => string;
-  /** Called after the new state was saved (or saving failed and was logged). */
+  /** Called after the new state was saved (or saving failed and was logged). What it rejects is told again later. */
   readonly tell: (telling: Telling) => Promise<void>;
 }
 
@@ -39,6 +38,11 @@ const keepForeign = 1_000;
 
 const recordOf = { fired: "firing", escalated: "escalated", resolved: "resolved" } as const;
 
+/** Whether there is anything to tell. */
+function isNews({ message, record }: News): boolean {
+  return message !== null || record !== null;
+}
+
 function isOpen(record: AlertRecord): boolean {
   return record.incident.status === "firing";
 }
@@ -49,6 +53,8 @@ export class Incidents {
   readonly #unsaved: Unsaved;
   readonly #records = new Map<string, AlertRecord>();
   readonly #savedAtMs = new Map<string, number>();
+  /** What could not be handed over, or not by an earlier run as far as is known; oldest first. */
+  #owed: News[] = [];
   #ended: Incident[] = [];
 
   constructor(deps: IncidentDeps) {
@@ -60,7 +66,10 @@ export class Incidents {
   async restore(): Promise<void> {
     for (const [key, text] of await this.#deps.port.load()) {
       try {
-        this.#records.set(key, parseRecord(text));
+        const record = parseRecord(text);
+        this.#records.set(key, record);
+        const known = new Set(this.#owed.map(({ id }) => id));
+        this.#owed.push(...record.untold.filter(({ id }) => !known.has(id)));
       } catch (cause) {
         const why = cause instanceof v.ValiError ? cause.message : errorText(cause);
         this.#deps.log.warn("incident unreadable", { alert: key, cause: why });
@@ -71,11 +80,23 @@ export class Incidents {
 
   /** Decides about each transition, saves, then tells. */
   async handle(transitions: readonly Transition[]): Promise<void> {
-    const tellings = transitions.flatMap((transition) => {
-      const telling = this.#take(transition, false);
-      return telling === null ? [] : [telling];
+    const concluded = transitions.flatMap((transition) => {
+      const one = this.#take(transition, false);
+      return one === null ? [] : [one];
     });
-    await this.#conclude(tellings);
+    await this.#conclude(concluded);
+  }
+
+  /**
+   * Tells what was decided and not handed over, by an earlier run too. To be called when the channels are known: with
+   * none there is nobody to tell.
+   */
+  async tellOwed(): Promise<void> {
+    const owed = this.#owed;
+    if (owed.length === 0) return;
+    this.#owed = [];
+    for (const news of owed) await this.#tell(news, true);
+    await this.#save();
   }
 
   /** An alert of somebody else's: it is told, or falls into the cooldown of an earlier one. */
@@ -83,25 +104,23 @@ export class Incidents {
     transition: Transition,
     reportedAtMs: number,
   ): Promise<{ incident: Incident; suppressed: string | null }> {
-    const telling = this.#take(transition, true);
-    if (telling === null) throw new TypeError("a firing always concerns an incident");
+    const concluded = this.#take(transition, true, reportedAtMs);
+    if (concluded === null) throw new TypeError("a firing always concerns an incident");
     this.#dropForeign();
-    await this.#conclude([{ ...telling, atMs: reportedAtMs }]);
-    return {
-      incident: telling.incident,
-      suppressed: telling.message === null ? telling.suppressed : null,
-    };
+    await this.#conclude([concluded]);
+    const { news, suppressed } = concluded;
+    return { incident: news.incident, suppressed: news.message === null ? suppressed : null };
   }
 
   /** What time alone does: flapping ends, foreign alerts that nobody repeats are over, old ones are forgotten. */
   async tick(nowMs: number): Promise<void> {
-    const tellings: Telling[] = [];
+    const concluded: Concluded[] = [];
     for (const [key, record] of this.#records) {
       const calm = settleFlapping(record, nowMs, this.#settingsFor(record.incident.subject));
-      if (calm !== null) tellings.push(this.#keep(key, calm, nowMs, null));
+      if (calm !== null) concluded.push(this.#keep(key, calm, { atMs: nowMs, record: null }));
       this.#age(key, this.#records.get(key) ?? record, nowMs);
     }
-    await this.#conclude(tellings);
+    await this.#conclude(concluded);
   }
 
   /** Marks the incidents whose samples are missing, by alert key. */
@@ -165,7 +184,8 @@ export class Incidents {
     return { ...settings, cooldownMs: subject.cooldownMs ?? settings.cooldownMs };
   }
 
-  #take(transition: Transition, foreign: boolean): Telling | null {
+  /** `toldAtMs`: when the news are from, where not of the transition itself. */
+  #take(transition: Transition, foreign: boolean, toldAtMs = transition.atMs): Concluded | null {
     const { key } = transition.subject;
     const before = this.#records.get(key);
     const settings = this.#settingsFor(transition.subject);
@@ -176,21 +196,19 @@ export class Incidents {
     const { kind } = transition;
     const record =
       kind === "fired" || kind === "escalated" || kind === "resolved" ? recordOf[kind] : null;
-    return this.#keep(key, decision, transition.atMs, record);
+    return this.#keep(key, decision, { atMs: toldAtMs, record });
   }
 
-  #keep(key: string, decision: Decision, atMs: number, record: Telling["record"]): Telling {
-    const eventful = decision.message !== null || record !== null;
-    this.#set(key, decision.record, eventful ? 0 : saveEveryMs);
-    const { incident } = decision.record;
-    return {
-      id: this.#deps.newId(),
-      incident,
-      atMs,
-      message: decision.message,
-      record,
-      suppressed: decision.suppressed,
-    };
+  /** Remembers a decision, and with it what is to be told: one is not saved without the other. */
+  #keep(
+    key: string,
+    { record, message, suppressed }: Decision,
+    about: Pick<News, "atMs" | "record">,
+  ): Concluded {
+    const news: News = { id: this.#deps.newId(), incident: record.incident, message, ...about };
+    if (isNews(news)) this.#set(key, { ...record, untold: [...record.untold, news] }, 0);
+    else this.#set(key, record, saveEveryMs);
+    return { news, suppressed };
   }
 
   /** Remembers a record, and has it saved unless it was saved less than `leastMs` ago. */
@@ -225,10 +243,26 @@ export class Incidents {
     this.#ended = [ended, ...this.#ended].slice(0, keepEnded);
   }
 
-  async #conclude(tellings: readonly Telling[]): Promise<void> {
+  async #conclude(concluded: readonly Concluded[]): Promise<void> {
     await this.#save();
-    for (const telling of tellings)
-      if (telling.message !== null || telling.record !== null) await this.#deps.tell(telling);
+    const all = concluded.map(({ news }) => news).filter(isNews);
+    for (const news of all) await this.#tell(news, false);
+    if (all.length > 0) await this.#save();
+  }
+
+  /** Hands news over, and forgets them then. Never rejects. */
+  async #tell(news: News, again: boolean): Promise<void> {
+    const { key } = news.incident.subject;
+    try {
+      await this.#deps.tell({ ...news, again });
+    } catch (cause) {
+      this.#owed.push(news);
+      this.#deps.log.error("news not handed over yet", { alert: key, cause: errorText(cause) });
+      return;
+    }
+    const record = this.#records.get(key);
+    if (record === undefined) return;
+    this.#set(key, { ...record, untold: record.untold.filter(({ id }) => id !== news.id) }, 0);
   }
 
   async #save(): Promise<void> {

@@ -1,6 +1,18 @@
 import * as v from "valibot";
-import type { Incident } from "../core/alert.ts";
+import { type Incident, messageKinds, type MessageKind } from "../core/alert.ts";
 import { byLevel, levels, operators, rank, type Level } from "../core/rule.ts";
+
+/** Something to tell about an incident: to people, to the admin server's records, or to both. */
+export interface News {
+  /** Unique; the message and the record carry it. */
+  readonly id: string;
+  readonly incident: Incident;
+  readonly atMs: number;
+  /** What people are told; null: nothing. */
+  readonly message: MessageKind | null;
+  /** What the records are told; null: nothing new. */
+  readonly record: "firing" | "escalated" | "resolved" | null;
+}
 
 /** What is remembered of an alert between transitions: its incident, and what has been told of it. */
 export interface AlertRecord {
@@ -15,6 +27,8 @@ export interface AlertRecord {
   readonly changesMs: readonly number[];
   /** Handed in by somebody else: nobody will say when it is over. */
   readonly foreign: boolean;
+  /** What was decided together with this state and is not known to be handed over yet, oldest first. */
+  readonly untold: readonly News[];
 }
 
 const minuteMs = 60_000;
@@ -54,35 +68,43 @@ export function changed(record: AlertRecord, nowMs: number): AlertRecord {
 const labels = v.record(v.string(), v.string());
 const optionalText = v.nullable(v.string());
 const optionalNumber = v.nullable(v.number());
-const savedRecord = v.object({
-  incident: v.object({
-    id: v.string(),
-    subject: v.object({
-      key: v.string(),
-      rule: v.string(),
-      index: v.string(),
-      unit: v.string(),
-      labels,
-      operator: v.nullable(v.picklist(operators)),
-      message: optionalText,
-      runbookUrl: optionalText,
-      channels: v.nullable(v.array(v.string())),
-      cooldownMs: optionalNumber,
-      node: v.object({ cluster: v.string(), name: v.string(), ip: v.string() }),
-    }),
-    status: v.picklist(["firing", "resolved"]),
-    level: v.picklist(levels),
-    threshold: v.number(),
-    value: v.number(),
-    peak: v.number(),
-    startedAtMs: v.number(),
-    updatedAtMs: v.number(),
-    endedAtMs: optionalNumber,
-    flaps: v.number(),
-    flapping: v.boolean(),
-    acknowledgedBy: optionalText,
-    noData: v.boolean(),
+const savedIncident = v.object({
+  id: v.string(),
+  subject: v.object({
+    key: v.string(),
+    rule: v.string(),
+    index: v.string(),
+    unit: v.string(),
+    labels,
+    operator: v.nullable(v.picklist(operators)),
+    message: optionalText,
+    runbookUrl: optionalText,
+    channels: v.nullable(v.array(v.string())),
+    cooldownMs: optionalNumber,
+    node: v.object({ cluster: v.string(), name: v.string(), ip: v.string() }),
   }),
+  status: v.picklist(["firing", "resolved"]),
+  level: v.picklist(levels),
+  threshold: v.number(),
+  value: v.number(),
+  peak: v.number(),
+  startedAtMs: v.number(),
+  updatedAtMs: v.number(),
+  endedAtMs: optionalNumber,
+  flaps: v.number(),
+  flapping: v.boolean(),
+  acknowledgedBy: optionalText,
+  noData: v.boolean(),
+});
+const savedNews = v.object({
+  id: v.string(),
+  incident: savedIncident,
+  atMs: v.number(),
+  message: v.nullable(v.picklist(messageKinds)),
+  record: v.nullable(v.picklist(["firing", "escalated", "resolved"])),
+});
+const savedRecord = v.object({
+  incident: savedIncident,
   toldAtMs: v.pipe(
     v.object({
       info: v.optional(v.number()),
@@ -95,6 +117,8 @@ const savedRecord = v.object({
   open: v.boolean(),
   changesMs: v.array(v.number()),
   foreign: v.boolean(),
+  // An older version handed over what it had decided without noting it.
+  untold: v.optional(v.array(savedNews), []),
 });
 
 /** A saved record; throws on anything that is none. */

@@ -53,5 +53,14 @@ export interface Incident {
   readonly noData: boolean;
 }
 
+export const messageKinds = [
+  "firing",
+  "escalated",
+  "repeated",
+  "flapping",
+  "resolved",
+  "test",
+] as const;
+
 /** What a message or a record says happened. */
-export type MessageKind = "firing" | "escalated" | "repeated" | "flapping" | "resolved" | "test";
+export type MessageKind = (typeof messageKinds)[number];

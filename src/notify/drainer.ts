@@ -52,11 +52,15 @@ export class Drainer {
     this.#nap.abort();
   }
 
-  /** Puts a message into the outbox and its receipt on file. Never rejects. */
-  async enqueue(message: AlertMessage): Promise<void> {
+  /**
+   * Puts a message into the outbox and its receipt on file; not one that was told before, when that may be. Never
+   * rejects.
+   */
+  async enqueue(message: AlertMessage, again: boolean): Promise<void> {
     const { outbox, clock, log } = this.#deps;
     const { name } = this.target;
     const job = jobOf(message, name, clock.now());
+    if (again && (await this.#ledger.isSettled(job))) return;
     await this.#ledger.write(job, { outcome: "pending", attempts: 0, code: null, message: null });
     try {
       await outbox.enqueue(job);

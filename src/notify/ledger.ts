@@ -33,6 +33,8 @@ export interface Ledger {
   readonly status: ComponentStatus;
   /** Writes the receipt of a job. Never rejects: a lost receipt must not stop or repeat a message. */
   write(job: Job, entry: Entry): Promise<void>;
+  /** Whether a receipt says that a job is over; not when the receipts cannot be had. */
+  isSettled(job: Job): Promise<boolean>;
   /** Notes whether the target works, and tells once when that changes. */
   judge(outcome: Outcome): void;
 }
@@ -43,6 +45,9 @@ export function emptyTally(): Tally {
 
 /** After this many failures in a row a target is down, not just degraded. */
 const downAfter = 3;
+
+/** Receipts of one incident and channel that are looked through. */
+const lookedThrough = 100;
 
 function receiptOf(job: Job, type: string, entry: Entry, nowMs: number): Receipt {
   const settled = entry.outcome !== "pending" && entry.outcome !== "retrying";
@@ -57,6 +62,20 @@ function receiptOf(job: Job, type: string, entry: Entry, nowMs: number): Receipt
     createdAtMs: job.createdAtMs,
     settledAtMs: settled ? nowMs : null,
   };
+}
+
+async function isSettled(
+  { id, channel, message }: Job,
+  { receipts, log }: Pick<LedgerDeps, "receipts" | "log">,
+): Promise<boolean> {
+  try {
+    const alert = message.incident.id;
+    const found = await receipts.list({ channel, alert, limit: lookedThrough });
+    return found.some((receipt) => receipt.id === id && receipt.settledAtMs !== null);
+  } catch (cause) {
+    log.warn("receipts not read; told again rather than not", { channel, cause });
+    return false;
+  }
 }
 
 /** Opens the books of a target; the counters outlive it, so that a changed setting does not reset them. */
@@ -88,6 +107,7 @@ export function createLedger(
         receiptsFailing = true;
       }
     },
+    isSettled: (job) => isSettled(job, { receipts, log }),
     judge: (outcome) => {
       if (outcome.outcome === "sent") {
         failures = 0;

@@ -42,10 +42,13 @@ export interface Notifier {
   configure(channels: readonly Sourced<ChannelSpec>[]): void;
   /** Adds a target that no source configures; `deliver` reaches it, `notify` does not. */
   attach(name: string, type: string, channel: Channel, limits: readonly RateLimit[]): void;
-  /** One job for each enabled channel that takes the message's level; `only` these names when given. Never rejects. */
-  notify(message: AlertMessage, only: readonly string[] | null): Promise<void>;
+  /**
+   * One job for each enabled channel that takes the message's level; `only` these names when given. `again`: it may have
+   * been told already. Never rejects.
+   */
+  notify(message: AlertMessage, only: readonly string[] | null, again?: boolean): Promise<void>;
   /** One job for one target. Never rejects. */
-  deliver(target: string, message: AlertMessage): Promise<void>;
+  deliver(target: string, message: AlertMessage, again?: boolean): Promise<void>;
   /** A test message at once; null: no such channel. */
   test(name: string): Promise<Outcome | null>;
   states(): Promise<readonly ChannelState[]>;
@@ -112,7 +115,11 @@ class ChannelNotifier implements Notifier {
     this.#attached.set(name, new Drainer(target, this.#deps, Promise.resolve()));
   }
 
-  async notify(message: AlertMessage, only: readonly string[] | null): Promise<void> {
+  async notify(
+    message: AlertMessage,
+    only: readonly string[] | null,
+    again = false,
+  ): Promise<void> {
     const { level, subject } = message.incident;
     for (const name of only ?? [])
       if (!this.#configured.has(name))
@@ -121,13 +128,13 @@ class ChannelNotifier implements Notifier {
       .filter(({ spec: { value } }) => only === null || only.includes(value.name))
       .filter(({ spec: { value } }) => value.levels === null || value.levels.includes(level))
       .flatMap(({ drainer }) => (drainer === null ? [] : [drainer]));
-    await Promise.all(drainers.map((drainer) => this.#enqueue(drainer, message)));
+    await Promise.all(drainers.map((drainer) => this.#enqueue(drainer, message, again)));
   }
 
-  async deliver(name: string, message: AlertMessage): Promise<void> {
+  async deliver(name: string, message: AlertMessage, again = false): Promise<void> {
     const drainer = this.#drainerOf(name);
     if (drainer === undefined) this.#deps.log.warn("channel.unknown", { channel: name });
-    else await this.#enqueue(drainer, message);
+    else await this.#enqueue(drainer, message, again);
   }
 
   async test(name: string): Promise<Outcome | null> {
@@ -181,8 +188,8 @@ class ChannelNotifier implements Notifier {
   }
 
   /** The drainer may have been replaced or removed while the outbox took the message. */
-  async #enqueue(drainer: Drainer, message: AlertMessage): Promise<void> {
-    await drainer.enqueue(message);
+  async #enqueue(drainer: Drainer, message: AlertMessage, again: boolean): Promise<void> {
+    await drainer.enqueue(message, again);
     const current = this.#drainerOf(drainer.target.name);
     if (current !== undefined) current.wake();
     else await drainer.abandon(gone.code, gone.reason);

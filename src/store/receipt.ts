@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { messageKinds } from "../core/alert.ts";
 import type { Receipt } from "../core/delivery.ts";
 
 /** Some 400 bytes each: what a channel may take of a store is 400 kB. */
@@ -12,7 +13,7 @@ export const receiptSchema: v.GenericSchema<unknown, Receipt> = v.object({
   alert: v.string(),
   channel: v.string(),
   type: v.string(),
-  kind: v.picklist(["firing", "escalated", "repeated", "flapping", "resolved", "test"]),
+  kind: v.picklist(messageKinds),
   outcome: v.picklist(["pending", "sent", "retrying", "refused", "dead"]),
   attempts: v.number(),
   code: nullableText,

@@ -1,11 +1,11 @@
 import * as v from "valibot";
+import { messageKinds } from "../core/alert.ts";
 import type { Job, Outbox } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
 import type { Log } from "../core/ports.ts";
 import { levels } from "../core/rule.ts";
 import type { LocalFiles } from "./local.ts";
 
-const kinds = ["firing", "escalated", "repeated", "flapping", "resolved", "test"] as const;
 const savedProcess = v.object({
   pid: v.number(),
   name: v.string(),
@@ -22,7 +22,7 @@ const savedJob = v.looseObject({
   notBeforeMs: v.number(),
   message: v.looseObject({
     id: v.string(),
-    kind: v.picklist(kinds),
+    kind: v.picklist(messageKinds),
     atMs: v.number(),
     incident: v.looseObject({
       id: v.string(),

@@ -659,6 +659,34 @@ describe("notifier", () => {
     assert.equal((await all())[0]?.attempts, 3);
   });
 
+  it("does not tell again what a receipt says is settled, and tells what is not", async () => {
+    const robot = await feishu();
+    configure(feishuSpec(robot));
+    const of = message();
+    await notifier.notify(of, null);
+    await eventually("it is settled", async () => (await outcomes("feishu"))[0] === "sent");
+    await notifier.notify(of, null, true);
+    const other = message();
+    await notifier.notify(other, null, true);
+    await eventually("the other one is sent", () => robot.received.length === 2);
+    await settle();
+    assert.equal(robot.received.length, 2);
+    assert.equal((await receipts.list({ limit: 10 })).length, 2);
+  });
+
+  it("tells again rather than not when receipts cannot be read", async () => {
+    const robot = await feishu();
+    const unreadable: ReceiptPort = {
+      ...receipts,
+      list: () => Promise.reject(new Error("away")),
+    };
+    await notifier.stop(0);
+    notifier = start({ receipts: unreadable });
+    configure(feishuSpec(robot));
+    await notifier.notify(message(), null, true);
+    await eventually("it is sent", () => robot.received.length === 1);
+  });
+
   it("comes back when the outbox does, and says so once", async () => {
     let broken = true;
     const inner = createMemoryOutbox();
