@@ -11,6 +11,7 @@ import { createHttpClient, type HttpClient } from "./base/http.ts";
 import type { Redactor } from "./base/secret.ts";
 import { createEvidence, type Evidence } from "./collect/evidence.ts";
 import { channelPlugins } from "./notify/index.ts";
+import { createFleetMeter } from "./notify/meter.ts";
 import { createNotifier, type Notifier } from "./notify/notifier.ts";
 import { Engine } from "./rules/engine.ts";
 import { createAdminLink, recordsTarget } from "./admin-link.ts";
@@ -181,6 +182,7 @@ export function createParts(deps: AppDeps): Parts {
     plugins: channelPlugins,
     outbox,
     receipts,
+    meter: createFleetMeter({ ...base, meter: storage.backend.meter }),
     language: () => inForce.runtime.language,
   });
   const admin = createAdminLink({ ...base, config: deps.settings.config, storage, notifier });

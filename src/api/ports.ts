@@ -29,6 +29,8 @@ export interface ChannelState {
   readonly status: ComponentStatus;
   /** Messages that may leave at once. */
   readonly tokensLeft: number | null;
+  /** Messages to its robot since midnight, UTC, whoever sent them; null: they are not counted. */
+  readonly sentToday: number | null;
   readonly pending: number;
 }
 

@@ -65,6 +65,28 @@ export interface RateLimit {
   readonly perMs: number;
 }
 
+/** Leave to send one message, to be told when the robot has answered; or how long there is none. */
+export type Leave = { readonly arrived: () => Promise<void> } | { readonly waitMs: number };
+
+/** How far a robot may be used now. */
+export interface Budget {
+  /** Messages that may leave at once; null: no limit. */
+  readonly left: number | null;
+  /** Messages that left since midnight, UTC. */
+  readonly today: number;
+}
+
+/**
+ * Counts what is sent to each robot by everybody who uses it, so that its limits hold whoever sends. `robot` is what the
+ * service counts by. Everything rejects with STORE_UNAVAILABLE when nobody can be asked.
+ */
+export interface Meter {
+  take(robot: string, limits: readonly RateLimit[]): Promise<Leave>;
+  /** Lets nobody send for a time: the robot asked for it. */
+  hold(robot: string, ms: number): Promise<void>;
+  budget(robot: string, limits: readonly RateLimit[]): Promise<Budget>;
+}
+
 /** A channel as a source configured it; the plugin of its type has already checked the settings. */
 export interface ChannelSpec {
   readonly name: string;

@@ -133,17 +133,16 @@ export class Drainer {
 
   /** One step; returns how long there is nothing to do. */
   async #step(): Promise<number> {
-    const heldMs = this.#sender.heldMs();
-    if (heldMs > 0) return heldMs;
     const next = await this.#chooser.next();
     if ("waitMs" in next) return next.waitMs;
-    // While the outbox was asked, another channel of the same robot may have used its limit up.
-    if (this.#stopped || this.#sender.heldMs() > 0) return 0;
+    if (this.#stopped) return 0;
     if (this.#stuck.has(next.id)) {
       await this.#takeOut(next);
       return 0;
     }
-    const outcome = await this.#sender.send(next.message);
+    const leave = await this.#sender.take();
+    if ("waitMs" in leave) return leave.waitMs;
+    const outcome = await this.#sender.send(next.message, leave);
     if (outcome.code !== "aborted") this.#ledger.judge(outcome);
     await this.#settle(next, outcome);
     return 0;
@@ -181,13 +180,13 @@ export class Drainer {
 
   async #test(message: AlertMessage): Promise<Outcome> {
     const { clock } = this.#deps;
-    const waitMs = this.#sender.heldMs();
-    if (waitMs > 0) {
+    const leave = await this.#sender.take();
+    if ("waitMs" in leave) {
       const reason = "the service takes no more messages for the moment";
-      return { outcome: "retry", code: "rate_limited", reason, retryAfterMs: waitMs };
+      return { outcome: "retry", code: "rate_limited", reason, retryAfterMs: leave.waitMs };
     }
     const job = jobOf(message, this.target.name, clock.now());
-    const outcome = await this.#sender.send(message);
+    const outcome = await this.#sender.send(message, leave);
     this.#ledger.judge(outcome);
     await this.#ledger.write(job, {
       outcome: outcome.outcome === "retry" ? "dead" : outcome.outcome,

@@ -18,7 +18,6 @@ import { emptyTally, type Tally } from "./ledger.ts";
 import { healthOf, isUnchanged, statusOf, type ChannelState, type Configured } from "./states.ts";
 import type { DrainerDeps } from "./target.ts";
 import { testMessage } from "./test-message.ts";
-import { createSlidingWindow, createWindows } from "./window.ts";
 
 export interface NotifierDeps extends DrainerDeps {
   readonly plugins: readonly AnyChannelPlugin[];
@@ -74,7 +73,6 @@ class ChannelNotifier implements Notifier {
   readonly #tallies = new Map<string, { type: string; tally: Tally }>();
   /** What still goes on of drainers that were replaced or removed. */
   readonly #closing = new Map<string, Ending>();
-  readonly #windowOf = createWindows();
   readonly #createdAtMs: number;
   #stopping = false;
 
@@ -109,7 +107,8 @@ class ChannelNotifier implements Notifier {
       name,
       type,
       channel,
-      window: createSlidingWindow(limits),
+      robot: `${type}:${name}`,
+      limits,
       tally: this.#tally(name, type),
     };
     this.#attached.set(name, new Drainer(target, this.#deps, Promise.resolve()));
@@ -147,14 +146,15 @@ class ChannelNotifier implements Notifier {
   }
 
   async states(): Promise<readonly ChannelState[]> {
-    const { outbox, clock } = this.#deps;
-    const depth = await outbox.depth();
-    return [...this.#configured.values()].map((entry) => ({
-      spec: entry.spec,
-      status: statusOf(entry),
-      tokensLeft: entry.drainer?.target.window.left(clock.monotonic()) ?? null,
-      pending: depth.get(entry.spec.value.name) ?? 0,
-    }));
+    const depth = await this.#deps.outbox.depth();
+    return Promise.all(
+      [...this.#configured.values()].map(async (entry) => ({
+        spec: entry.spec,
+        status: statusOf(entry),
+        ...(await this.#budget(entry)),
+        pending: depth.get(entry.spec.value.name) ?? 0,
+      })),
+    );
   }
 
   health(): ComponentStatus {
@@ -185,6 +185,13 @@ class ChannelNotifier implements Notifier {
 
   #drainerOf(name: string): Drainer | undefined {
     return this.#attached.get(name) ?? this.#configured.get(name)?.drainer ?? undefined;
+  }
+
+  async #budget({ drainer }: Configured): Promise<Pick<ChannelState, "tokensLeft" | "sentToday">> {
+    const { robot = "", limits = [] } = drainer?.target ?? {};
+    if (limits.length === 0) return { tokensLeft: null, sentToday: null };
+    const { left, today } = await this.#deps.meter.budget(robot, limits);
+    return { tokensLeft: left, sentToday: today };
   }
 
   /** The drainer may have been replaced or removed while the outbox took the message. */
@@ -230,7 +237,8 @@ class ChannelNotifier implements Notifier {
       name,
       type,
       channel: plugin.create(settings, { http, clock, language }),
-      window: this.#windowOf(`${type}:${plugin.robot(settings) ?? name}`, plugin.limits),
+      robot: `${type}:${plugin.robot(settings) ?? name}`,
+      limits: plugin.limits,
       tally: this.#tally(name, type),
     };
     return new Drainer(target, this.#deps, this.#closing.get(name)?.done ?? Promise.resolve());

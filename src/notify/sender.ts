@@ -1,5 +1,5 @@
 import { deadline } from "../base/every.ts";
-import type { AlertMessage, Outcome } from "../core/delivery.ts";
+import type { AlertMessage, Leave, Outcome } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
 import { failedOutcome, redacted } from "./outcome.ts";
 import type { DrainerDeps, Target } from "./target.ts";
@@ -17,21 +17,21 @@ function whenAborted(signal: AbortSignal): Promise<Outcome> {
 
 /** The one way messages go to a target. */
 export interface Sender {
-  /** How long nothing may leave. */
-  heldMs(): number;
-  send(message: AlertMessage): Promise<Outcome>;
+  /** Leave for one message, or how long there is none. */
+  take(): Promise<Leave>;
+  /** Sends the message that there is leave for. */
+  send(message: AlertMessage, leave: Extract<Leave, { arrived: unknown }>): Promise<Outcome>;
 }
 
 /** Sends within the limits and the deadline; whatever a channel does, the answer is an outcome without secrets. */
 export function createSender(
-  { channel, window }: Target,
-  { clock, redactor }: DrainerDeps,
+  { channel, robot, limits }: Target,
+  { clock, redactor, meter }: DrainerDeps,
   cutOff: AbortSignal,
 ): Sender {
   return {
-    heldMs: () => window.waitMs(clock.monotonic()),
-    send: async (message) => {
-      const departure = window.depart(clock.monotonic());
+    take: () => meter.take(robot, limits),
+    send: async (message, leave) => {
       const limit = deadline(clock, sendDeadlineMs, cutOff);
       let outcome: Outcome;
       try {
@@ -43,11 +43,11 @@ export function createSender(
         outcome = { outcome: "retry", code: "exception", reason: errorText(cause) };
       } finally {
         limit.clear();
-        departure.arrived(clock.monotonic());
       }
       // A service that names a time means all messages, not this one.
       if (outcome.outcome === "retry" && outcome.retryAfterMs !== undefined)
-        window.hold(clock.monotonic(), outcome.retryAfterMs);
+        await meter.hold(robot, outcome.retryAfterMs);
+      await leave.arrived();
       return redacted(outcome, redactor);
     },
   };

@@ -10,6 +10,8 @@ export interface ChannelState {
   readonly status: ComponentStatus;
   /** Messages that may leave at once; null: no limit. */
   readonly tokensLeft: number | null;
+  /** Messages that anybody sent to its robot since midnight, UTC; null: nobody counts them. */
+  readonly sentToday: number | null;
   /** Messages waiting in the outbox. */
   readonly pending: number;
 }

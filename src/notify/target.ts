@@ -1,9 +1,9 @@
-import type { AlertMessage, Channel, Job, Outbox } from "../core/delivery.ts";
+import type { AlertMessage, Channel, Job, Meter, Outbox, RateLimit } from "../core/delivery.ts";
 import type { LedgerDeps, Tally } from "./ledger.ts";
-import type { SlidingWindow } from "./window.ts";
 
 export interface DrainerDeps extends LedgerDeps {
   readonly outbox: Outbox;
+  readonly meter: Meter;
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -13,7 +13,9 @@ export interface Target {
   readonly name: string;
   readonly type: string;
   readonly channel: Channel;
-  readonly window: SlidingWindow;
+  /** What the service counts messages by, for the meter. */
+  readonly robot: string;
+  readonly limits: readonly RateLimit[];
   readonly tally: Tally;
 }
 

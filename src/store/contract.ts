@@ -1,4 +1,4 @@
-import type { Outbox, ReceiptPort } from "../core/delivery.ts";
+import type { Meter, Outbox, ReceiptPort } from "../core/delivery.ts";
 import type { NodeInfo } from "../core/node.ts";
 import type { ComponentStatus, StatePort } from "../core/ports.ts";
 import type { BlockName } from "./slots.ts";
@@ -123,6 +123,8 @@ export interface Backend {
   states(node: string): StatePort;
   readonly receipts: ReceiptPort;
   readonly outbox: Outbox;
+  /** What is sent to robots by all who share the backend. */
+  readonly meter: Meter;
   /** Says that a node lives. */
   heartbeat(info: NodeInfo): Promise<void>;
   /** Every node seen within the retention. */

@@ -419,7 +419,10 @@ describe("the routes", () => {
     const [shown = {}] = await items("/api/channels");
     assert.equal(shown.last_error, "POST ***: 502");
     assert.deepEqual(shown.settings, { webhook_url: "***" });
-    assert.deepEqual([shown.status, shown.pending, shown.tokens_left], ["down", 4, 0]);
+    assert.deepEqual(
+      [shown.status, shown.pending, shown.tokens_left, shown.sent_today],
+      ["down", 4, 0, 2],
+    );
   });
 
   it("tests a channel and tells its answer", async () => {

@@ -523,6 +523,36 @@ describe("storage backends", () => {
         assert.equal(kept.at(-1)?.createdAtMs, 50);
       });
 
+      it("gives leave to send to a robot as its limits say, and each robot its own", async () => {
+        const { meter } = backend;
+        const limits = [
+          { count: 3, perMs: 60_000 },
+          { count: 20, perMs: 1_000 },
+        ];
+        assert.deepEqual(await meter.budget("robot", limits), { left: 3, today: 0 });
+        for (let sent = 1; sent <= 3; sent++) {
+          const leave = await meter.take("robot", limits);
+          assert.ok("arrived" in leave, `message ${sent}`);
+          await leave.arrived();
+          assert.deepEqual(await meter.budget("robot", limits), { left: 3 - sent, today: sent });
+        }
+        const refused = await meter.take("robot", limits);
+        assert.ok("waitMs" in refused && refused.waitMs > 50_000 && refused.waitMs <= 60_000);
+        assert.ok("arrived" in (await meter.take("another", limits)));
+        assert.ok("arrived" in (await meter.take("robot", [{ count: 9, perMs: 60_000 }])));
+      });
+
+      it("closes a robot for everybody for as long as the longest rest it asked for", async () => {
+        const { meter } = await open();
+        const limits = [{ count: 9, perMs: 60_000 }];
+        await meter.hold("robot", 600_000);
+        await meter.hold("robot", 1_000);
+        const refused = await meter.take("robot", limits);
+        assert.ok("waitMs" in refused && refused.waitMs > 590_000 && refused.waitMs <= 600_000);
+        assert.equal((await meter.budget("robot", limits)).left, 0);
+        assert.ok("arrived" in (await meter.take("another", limits)));
+      });
+
       it("keeps the news of one incident in their order, however urgent the last of them", async () => {
         const { outbox } = backend;
         const of = (id: string, createdAtMs: number, level: Level): Job => {

@@ -5,12 +5,15 @@ import type {
   AlertMessage,
   Channel,
   ChannelSpec,
+  Meter,
   Outbox,
   Outcome,
   ReceiptPort,
 } from "../../src/core/delivery.ts";
 import { channelPlugins } from "../../src/notify/index.ts";
+import { createFleetMeter } from "../../src/notify/meter.ts";
 import { createNotifier, type Notifier } from "../../src/notify/notifier.ts";
+import { createMemoryMeter } from "../../src/store/memory/meter.ts";
 import { createMemoryOutbox } from "../../src/store/memory/outbox.ts";
 import { createMemoryReceipts } from "../../src/store/memory/receipts.ts";
 import { eventually, ManualClock, settle } from "../support/clock.ts";
@@ -61,6 +64,7 @@ describe("notifier", () => {
   let clock: ManualClock;
   let outbox: Outbox;
   let receipts: ReceiptPort;
+  let meter: Meter;
   let http: HttpClient;
   let redactor: Redactor;
   let lines: string[];
@@ -74,6 +78,7 @@ describe("notifier", () => {
       plugins: channelPlugins,
       outbox: parts.outbox ?? outbox,
       receipts: parts.receipts ?? receipts,
+      meter: createFleetMeter({ meter, clock, log }),
       clock,
       log,
       http,
@@ -88,6 +93,7 @@ describe("notifier", () => {
     clock = new ManualClock(startMs);
     outbox = createMemoryOutbox();
     receipts = createMemoryReceipts({ perChannel: 1_000 });
+    meter = createMemoryMeter(clock);
     http = createHttpClient();
     redactor = createRedactor();
     robots = [];
@@ -604,6 +610,7 @@ describe("notifier", () => {
     );
     const [state] = await notifier.states();
     assert.equal(state?.tokensLeft, 0);
+    assert.equal(state?.sentToday, 18);
     assert.equal(state?.spec.source, "file");
     assert.equal(state?.status.status, "ok");
   });

@@ -135,6 +135,7 @@ export function channel(
     spec: { value, source: "file", revision: "r1" },
     status: status(),
     tokensLeft: 18,
+    sentToday: 2,
     pending: 0,
     ...state,
   };

@@ -8,7 +8,7 @@ import { checked, get, type Route, type RouteDeps } from "../route.ts";
 
 /** The channels of this node, and a real message through the real way. */
 export function channelsRoutes({ view, redactor }: RouteDeps): Route[] {
-  const show = ({ spec, status, tokensLeft, pending }: ChannelState) => ({
+  const show = ({ spec, status, tokensLeft, sentToday, pending }: ChannelState) => ({
     name: spec.value.name,
     type: spec.value.type,
     enabled: spec.value.enabled,
@@ -21,6 +21,7 @@ export function channelsRoutes({ view, redactor }: RouteDeps): Route[] {
     since: unixSeconds(status.sinceMs),
     last_error: status.lastError === null ? null : redactor.redact(status.lastError),
     tokens_left: tokensLeft,
+    sent_today: sentToday,
     pending,
   });
   const test: Route["handle"] = async (call) => {

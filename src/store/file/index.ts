@@ -5,6 +5,7 @@ import type { Clock, Running } from "../../core/ports.ts";
 import type { Backend } from "../contract.ts";
 import { type DirectoryReport, ensureDirectory } from "../directory.ts";
 import { createJsonReader } from "../garbled.ts";
+import { createMemoryMeter } from "../memory/meter.ts";
 import { createMemoryOutbox } from "../memory/outbox.ts";
 import type { BackendDeps, BackendPlugin } from "../plugin.ts";
 import { hourMs } from "../slots.ts";
@@ -46,6 +47,17 @@ function startSweeping({
   });
 }
 
+/** What messages need on their way; only receipts are kept in files. */
+function createDelivery(
+  deps: Parameters<typeof createFileReceipts>[0] & { readonly clock: Clock },
+): Pick<Backend, "receipts" | "outbox" | "meter"> {
+  return {
+    receipts: createFileReceipts(deps),
+    outbox: createMemoryOutbox(),
+    meter: createMemoryMeter(deps.clock),
+  };
+}
+
 /**
  * A backend in files below `storage.dir`: a log of blocks and columns and one of the tier for each node and day, and one
  * of everything else. Agents that follow one another may overlap: each sees what the other writes.
@@ -60,17 +72,16 @@ export function createFileBackend(
     log.warn("stored files are gone; writing them again", { dir: root });
     gate.renew();
   });
-  const use = <T>(work: (small: RecordLog) => Promise<T>): Promise<T> =>
-    shelf.use({ dir: root, name: "small" }, work);
+  const place = { dir: root, name: "small" };
+  const use = <T>(work: (small: RecordLog) => Promise<T>): Promise<T> => shelf.use(place, work);
   const deps = { root, clock, gate, shelf, use, retentionDays, readJson: createJsonReader(log) };
   const { days, sweep } = createFileDays(deps);
   const small = createFileSmall(deps);
   const note = (event: string) => (cause: unknown) => log.debug(event, { cause: errorText(cause) });
-  const opening = async (): Promise<void> => {
-    await ensureDirectory(root);
-    await use((small) => small.keys());
-  };
-  const open = (): Promise<void> => gate.write("small", opening).catch(note("store not opened"));
+  const opening = (): Promise<unknown> =>
+    ensureDirectory(root).then(() => use((small) => small.keys()));
+  const open = (): Promise<void> =>
+    gate.write("small", async () => void (await opening())).catch(note("store not opened"));
   let sweeping: Running | null = null;
   let synced: Promise<void> = Promise.resolve();
   return {
@@ -97,8 +108,7 @@ export function createFileBackend(
       // Not waited for: a disk may take seconds for it.
       synced = synced.then(() => shelf.sync()).catch(note("store not synced"));
     },
-    receipts: createFileReceipts(deps),
-    outbox: createMemoryOutbox(),
+    ...createDelivery(deps),
   };
 }
 

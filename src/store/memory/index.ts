@@ -6,6 +6,7 @@ import { rowsName, type Backend, type DayPart, type DayStore } from "../contract
 import type { BackendPlugin } from "../plugin.ts";
 import { receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
+import { createMemoryMeter } from "./meter.ts";
 import { createMemoryOutbox } from "./outbox.ts";
 import { createMemoryReceipts } from "./receipts.ts";
 
@@ -148,6 +149,7 @@ export function createMemoryBackend({
     ...createSmall(clock, retentionDays),
     receipts: createMemoryReceipts({ perChannel: receiptsPerChannel }),
     outbox: createMemoryOutbox(),
+    meter: createMemoryMeter(clock),
   };
 }
 

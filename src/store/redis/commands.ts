@@ -27,7 +27,7 @@ const ofConnection = {
   ping: "whether it answers",
   info: "what it is; without it, it is not told that the server lacks something",
   select: "a database other than 0",
-  time: "how far the clocks are apart; without it, that is not told",
+  time: "how far the clocks are apart, and when a robot may be sent to; without it, that is not told, and each agent meters robots alone",
   "cluster|slots": "in a cluster: where the keys are",
   asking: "in a cluster: while a slot is on its way to another node",
 } as const;

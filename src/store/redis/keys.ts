@@ -15,6 +15,10 @@ export interface Keys {
   states(node: string): string;
   /** HASH: small documents of a node by kind. */
   documents(node: string): string;
+  /** ZSET: messages to a robot by when they arrived. */
+  departures(robot: string): string;
+  /** HASH: how long a robot is closed, and its messages of a day; in the same slot as its departures. */
+  robot(robot: string): string;
   /** ZSET: channels by when they last had a receipt. */
   readonly channels: string;
   /** ZSET: ids of a channel's receipts by the time of their message. */
@@ -38,6 +42,8 @@ export function createKeys(prefix: string): Keys {
     nodeInfos: `${prefix}:nodes:info`,
     states: (node) => `${prefix}:a:${tag(node)}`,
     documents: (node) => `${prefix}:c:${tag(node)}`,
+    departures: (robot) => `${prefix}:b:${tag(robot)}`,
+    robot: (robot) => `${prefix}:b:${tag(robot)}:d`,
     channels: `${prefix}:r`,
     receiptIds: (channel) => `${prefix}:r:${tag(channel)}`,
     receipts: (channel) => `${prefix}:r:${tag(channel)}:d`,

@@ -45,3 +45,11 @@ export function countReply(reply: unknown): number {
   if (typeof reply !== "number") throw unexpected("a number");
   return reply;
 }
+
+/** A list of numbers, as scripts answer. */
+export function numbersReply(reply: unknown): readonly number[] {
+  return listReply(reply).map((item) => {
+    if (typeof item !== "number") throw unexpected("numbers");
+    return item;
+  });
+}

@@ -9,22 +9,24 @@ export interface Departure {
 /** Sliding windows: never more messages than allowed in any window, however they fall. */
 export interface SlidingWindow {
   /** How long to wait before the next message may leave; 0: now. */
-  waitMs(nowMs: number): number;
+  waitMs(nowMs: number, limits: readonly RateLimit[]): number;
   /** Counts a message that leaves now. */
   depart(nowMs: number): Departure;
   /** Lets nothing leave for a time: the service asked for it. */
   hold(nowMs: number, ms: number): void;
   /** How many may leave at once; null: no limit. */
-  left(nowMs: number): number | null;
+  left(nowMs: number, limits: readonly RateLimit[]): number | null;
 }
+
+/** No service counts in longer windows; what is older is forgotten. */
+export const longestWindowMs = 60_000;
 
 /**
  * Keeps the times of the last messages. A message counts from its reply on, not from its departure, because the service
  * saw it somewhere between the two: so the windows hold on the service's side as well, however slow the way is. Times
  * are monotonic milliseconds.
  */
-export function createSlidingWindow(limits: readonly RateLimit[]): SlidingWindow {
-  const longestMs = Math.max(0, ...limits.map(({ perMs }) => perMs));
+export function createSlidingWindow(): SlidingWindow {
   let heldUntilMs = 0;
   let departures: { atMs: number }[] = [];
   const within = ({ perMs }: RateLimit, nowMs: number): number[] =>
@@ -33,7 +35,7 @@ export function createSlidingWindow(limits: readonly RateLimit[]): SlidingWindow
       .filter((atMs) => atMs + perMs > nowMs)
       .sort((a, b) => a - b);
   return {
-    waitMs: (nowMs) =>
+    waitMs: (nowMs, limits) =>
       Math.max(
         heldUntilMs - nowMs,
         0,
@@ -45,32 +47,22 @@ export function createSlidingWindow(limits: readonly RateLimit[]): SlidingWindow
       ),
     depart: (nowMs) => {
       const departure = { atMs: nowMs };
-      departures = departures.filter(({ atMs }) => atMs + longestMs > nowMs);
-      if (limits.length > 0) departures.push(departure);
+      departures = departures.filter(({ atMs }) => atMs + longestWindowMs > nowMs);
+      departures.push(departure);
       return {
         arrived: (atMs) => {
           departure.atMs = atMs;
-          if (limits.length > 0 && !departures.includes(departure)) departures.push(departure);
+          if (!departures.includes(departure)) departures.push(departure);
         },
       };
     },
     hold: (nowMs, ms) => {
       heldUntilMs = Math.max(heldUntilMs, nowMs + ms);
     },
-    left: (nowMs) => {
+    left: (nowMs, limits) => {
       if (heldUntilMs > nowMs) return 0;
       const left = limits.map((limit) => limit.count - within(limit, nowMs).length);
       return limits.length === 0 ? null : Math.max(0, Math.min(...left));
     },
-  };
-}
-
-/** The windows of all robots: channels that share a robot share its window, and so do old and new settings of one. */
-export function createWindows(): (robot: string, limits: readonly RateLimit[]) => SlidingWindow {
-  const windows = new Map<string, SlidingWindow>();
-  return (robot, limits) => {
-    const window = windows.get(robot) ?? createSlidingWindow(limits);
-    windows.set(robot, window);
-    return window;
   };
 }

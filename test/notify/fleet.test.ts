@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../src/base/clock.ts";
+import { createHttpClient } from "../../src/base/http.ts";
+import { createRedactor } from "../../src/base/secret.ts";
+import { channelPlugins } from "../../src/notify/index.ts";
+import { createFleetMeter } from "../../src/notify/meter.ts";
+import { createNotifier, type Notifier } from "../../src/notify/notifier.ts";
+import { createRedisBackend } from "../../src/store/redis/index.ts";
+import { eventually } from "../support/clock.ts";
+import { recordLog } from "../support/log.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { connected } from "../support/redis-backends.ts";
+import { startDingtalk, type Robot } from "../support/robots.ts";
+import { message, sourced, spec } from "./kit.ts";
+
+describe("a fleet with one robot", () => {
+  let server: TestRedis;
+  let robot: Robot;
+  const stops: (() => Promise<unknown>)[] = [];
+  before(async () => {
+    server = await startRedis();
+  });
+  after(() => server.stop());
+  beforeEach(async () => {
+    robot = await startDingtalk();
+    stops.push(() => robot.close());
+  });
+  afterEach(async () => {
+    for (const stop of stops.splice(0).toReversed()) await stop();
+  });
+
+  /** One agent's way from a decision to the robot. */
+  const agent = async (name: string): Promise<Notifier> => {
+    const { log } = recordLog();
+    const deps = { clock: systemClock, log, retentionDays: () => 7 };
+    const backend = createRedisBackend(server.settings(), deps);
+    backend.start();
+    stops.push(() => backend.stop());
+    await connected(backend);
+    const http = createHttpClient();
+    stops.push(async () => http.close());
+    const { outbox, receipts } = backend;
+    const notifier = createNotifier({
+      plugins: channelPlugins,
+      outbox,
+      receipts,
+      meter: createFleetMeter({ meter: backend.meter, clock: systemClock, log }),
+      clock: systemClock,
+      log,
+      http,
+      redactor: createRedactor(),
+      random: Math.random,
+      language: () => "en",
+      node: { cluster: "prod", name, ip: "192.0.2.1" },
+    });
+    stops.push(() => notifier.stop(0));
+    notifier.configure([sourced(spec({ type: "dingtalk", webhook_url: robot.url }))]);
+    return notifier;
+  };
+
+  it("never sends it more than it takes, however many alert at once", async () => {
+    const agents = await Promise.all(Array.from({ length: 8 }, (_, at) => agent(`node-${at}`)));
+    await Promise.all(
+      agents.flatMap((one) => Array.from({ length: 5 }, () => one.notify(message(), null))),
+    );
+    await eventually("all that it takes in a minute", () => robot.received.length === 18);
+    const states = (await Promise.all(agents.map((one) => one.states()))).flat();
+    assert.equal(
+      states.reduce((sum, { pending }) => sum + pending, 0),
+      22,
+      "the others wait",
+    );
+    for (const { tokensLeft, sentToday, status } of states)
+      assert.deepEqual([tokensLeft, sentToday, status.status], [0, 18, "ok"]);
+    assert.deepEqual(new Set(robot.answers), new Set([0]));
+    assert.equal(robot.requests(), 18);
+  });
+
+  it("leaves it alone when it refused one of them for the rate", async () => {
+    const [first, second] = [await agent("node-a"), await agent("node-b")];
+    // Somebody who is not metered.
+    for (let n = 0; n < 21; n++)
+      await fetch(robot.url, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ msgtype: "markdown", markdown: { title: "t", text: `告警 ${n}` } }),
+      });
+    const before = robot.requests();
+    await first.notify(message(), null);
+    await eventually("it was refused", () => robot.requests() === before + 1);
+    await eventually("it is closed", async () => (await second.states())[0]?.tokensLeft === 0);
+    await second.notify(message(), null);
+    await eventually("it waits", async () => (await second.states())[0]?.pending === 1);
+    assert.equal(robot.requests(), before + 1, "nobody else asks");
+    assert.equal((await first.test("dingtalk"))?.code, "rate_limited");
+  });
+});
