@@ -95,6 +95,8 @@ export interface ChannelSpec {
   /** Levels that go there; null: all. */
   readonly levels: readonly Level[] | null;
   readonly language: Language | null;
+  /** Messages a minute where that is to be less than what the service allows; null: as it allows. */
+  readonly maxPerMinute: number | null;
   /** The plugin's own settings, parsed. */
   readonly settings: unknown;
   /** The settings as a source gave them, secrets as `"***"`, for people to look at. */

@@ -240,7 +240,8 @@ export const email = defineChannel<EmailSettings>({
   // A mail server's limits are its own; it answers 4xx beyond them, and the mail is tried again.
   limits: [],
   maxBytes: null,
-  robot: () => null,
+  // Whom the server counts mails by.
+  robot: ({ smtp_server: host, smtp_port: port, username }) => `${username ?? ""}@${host}:${port}`,
   warnings,
   reach: reachServer,
   create: createEmail,

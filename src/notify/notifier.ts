@@ -222,7 +222,7 @@ class ChannelNotifier implements Notifier {
   }
 
   #replace(
-    { name, type, settings }: ChannelSpec,
+    { name, type, settings, maxPerMinute }: ChannelSpec,
     language: Language,
     old: Drainer | null,
   ): Drainer | null {
@@ -238,7 +238,10 @@ class ChannelNotifier implements Notifier {
       type,
       channel: plugin.create(settings, { http, clock, language }),
       robot: `${type}:${plugin.robot(settings) ?? name}`,
-      limits: plugin.limits,
+      limits: [
+        ...plugin.limits,
+        ...(maxPerMinute === null ? [] : [{ count: maxPerMinute, perMs: 60_000 }]),
+      ],
       tally: this.#tally(name, type),
     };
     return new Drainer(target, this.#deps, this.#closing.get(name)?.done ?? Promise.resolve());

@@ -45,6 +45,17 @@ export const common = strictObject({
     null,
   ),
   language: v.optional(v.nullable(oneOf(["zh-CN", "en"])), null),
+  max_per_minute: v.optional(
+    v.nullable(
+      v.pipe(
+        v.number("expected a number of messages"),
+        v.integer("expected a whole number of messages"),
+        v.minValue(1, "expected at least 1; to send nothing, set enabled to false"),
+        v.maxValue(1_000, "expected at most 1000"),
+      ),
+    ),
+    null,
+  ),
 });
 const commonKeys = Object.keys(common.entries);
 
@@ -183,9 +194,17 @@ export function parseChannel(
     ...(own.ok ? [] : pluginFaults(own.faults, files, path)),
   ];
   if (!shared.ok || !own.ok || faults.length > 0) return { ok: false, faults };
-  const { type, name = type, enabled, levels, language } = shared.value;
+  const {
+    type,
+    name = type,
+    enabled,
+    levels,
+    language,
+    max_per_minute: maxPerMinute,
+  } = shared.value;
   const shown = shownSettings(given, own.value);
-  return { ok: true, value: { name, type, enabled, levels, language, settings: own.value, shown } };
+  const of = { name, type, enabled, levels, language, maxPerMinute };
+  return { ok: true, value: { ...of, settings: own.value, shown } };
 }
 
 /** Checks a list of channels; two of one name are a fault. */

@@ -31,12 +31,13 @@ export function statusOf({ drainer, sinceMs }: Configured): ComponentStatus {
 
 /** Whether a channel may go on as it is. */
 export function isUnchanged(old: Configured, spec: ChannelSpec, language: Language): boolean {
-  const { type, enabled, settings } = old.spec.value;
+  const { type, enabled, settings, maxPerMinute } = old.spec.value;
   if (!spec.enabled && !enabled) return true;
   return (
     enabled === spec.enabled &&
     old.language === language &&
     type === spec.type &&
+    maxPerMinute === spec.maxPerMinute &&
     same(settings, spec.settings)
   );
 }

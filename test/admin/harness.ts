@@ -89,6 +89,7 @@ export function parseDocument(input: unknown): Parsed<PolicyDocument> {
         enabled: true,
         levels: null,
         language: null,
+        maxPerMinute: null,
         settings: new Secret(channel.webhook_url),
         shown: {},
       })),

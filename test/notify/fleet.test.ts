@@ -22,6 +22,7 @@ describe("a fleet with one robot", () => {
   });
   after(() => server.stop());
   beforeEach(async () => {
+    await server.client.flushall();
     robot = await startDingtalk();
     stops.push(() => robot.close());
   });
@@ -30,7 +31,7 @@ describe("a fleet with one robot", () => {
   });
 
   /** One agent's way from a decision to the robot. */
-  const agent = async (name: string): Promise<Notifier> => {
+  const agent = async (name: string, more: Record<string, unknown> = {}): Promise<Notifier> => {
     const { log } = recordLog();
     const deps = { clock: systemClock, log, retentionDays: () => 7 };
     const backend = createRedisBackend(server.settings(), deps);
@@ -54,7 +55,7 @@ describe("a fleet with one robot", () => {
       node: { cluster: "prod", name, ip: "192.0.2.1" },
     });
     stops.push(() => notifier.stop(0));
-    notifier.configure([sourced(spec({ type: "dingtalk", webhook_url: robot.url }))]);
+    notifier.configure([sourced(spec({ type: "dingtalk", webhook_url: robot.url, ...more }))]);
     return notifier;
   };
 
@@ -64,12 +65,12 @@ describe("a fleet with one robot", () => {
       agents.flatMap((one) => Array.from({ length: 5 }, () => one.notify(message(), null))),
     );
     await eventually("all that it takes in a minute", () => robot.received.length === 18);
-    const states = (await Promise.all(agents.map((one) => one.states()))).flat();
-    assert.equal(
-      states.reduce((sum, { pending }) => sum + pending, 0),
-      22,
-      "the others wait",
-    );
+    const statesNow = async () => (await Promise.all(agents.map((one) => one.states()))).flat();
+    await eventually("the others wait", async () => {
+      const pending = (await statesNow()).reduce((sum, one) => sum + one.pending, 0);
+      return pending === 22;
+    });
+    const states = await statesNow();
     for (const { tokensLeft, sentToday, status } of states)
       assert.deepEqual([tokensLeft, sentToday, status.status], [0, 18, "ok"]);
     assert.deepEqual(new Set(robot.answers), new Set([0]));
@@ -93,5 +94,16 @@ describe("a fleet with one robot", () => {
     await eventually("it waits", async () => (await second.states())[0]?.pending === 1);
     assert.equal(robot.requests(), before + 1, "nobody else asks");
     assert.equal((await first.test("dingtalk"))?.code, "rate_limited");
+  });
+
+  it("keeps to a lower rate where one is set, counting what the others sent", async () => {
+    const [free, careful] = [await agent("node-a"), await agent("node-b", { max_per_minute: 5 })];
+    for (let n = 0; n < 3; n++) await free.notify(message(), null);
+    await eventually("three arrived", () => robot.received.length === 3);
+    for (let n = 0; n < 4; n++) await careful.notify(message(), null);
+    await eventually("two more arrived", () => robot.received.length === 5);
+    await eventually("two wait", async () => (await careful.states())[0]?.pending === 2);
+    assert.equal((await careful.states())[0]?.tokensLeft, 0);
+    assert.equal((await free.states())[0]?.tokensLeft, 13);
   });
 });

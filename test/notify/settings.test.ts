@@ -43,10 +43,17 @@ function fault(input: unknown, at: string): string {
 describe("channel settings", () => {
   it("take the three seed shapes as they are", () => {
     for (const seed of [feishuSeed, dingtalkSeed, emailSeed]) {
-      const { name, type, enabled, levels, language } = spec(seed);
+      const { name, type, enabled, levels, language, maxPerMinute } = spec(seed);
       assert.deepEqual(
-        { name, type, enabled, levels, language },
-        { name: seed.type, type: seed.type, enabled: true, levels: null, language: null },
+        { name, type, enabled, levels, language, maxPerMinute },
+        {
+          name: seed.type,
+          type: seed.type,
+          enabled: true,
+          levels: null,
+          language: null,
+          maxPerMinute: null,
+        },
       );
     }
   });
@@ -389,5 +396,11 @@ describe("channel warnings", () => {
       channelWarnings(spec({ ...feishuSeed, mention: { mobiles: ["13800000000"] } })).join(),
       /mobiles/,
     );
+  });
+
+  it("takes a lower rate, and says what a rate may be", () => {
+    assert.equal(spec({ ...feishuSeed, max_per_minute: 5 }).maxPerMinute, 5);
+    for (const wrong of [0, -1, 1.5, 1_001, "5"])
+      assert.match(fault({ ...feishuSeed, max_per_minute: wrong }, ".max_per_minute"), /expected/);
   });
 });

@@ -127,6 +127,7 @@ export function channel(
     enabled: true,
     levels: null,
     language: null,
+    maxPerMinute: null,
     settings: {},
     shown: { webhook_url: "***" },
     ...changes,
