@@ -141,11 +141,18 @@ export class App {
     return this.#parts.inForce.shown();
   }
 
-  /** Sends a test message through a channel of the file and starts nothing else; null: no such channel. */
+  /**
+   * Sends a test message through a channel of the file; null: no such channel. Nothing else is started but the store,
+   * which counts messages to robots and keeps the receipt.
+   */
   async testChannel(name: string): Promise<Outcome | null> {
-    this.#parts.inForce.takeFile();
-    const outcome = await this.#parts.notifier.test(name);
-    await this.#parts.notifier.stop(sendingMs);
+    const { inForce, notifier, storage } = this.#parts;
+    inForce.takeFile();
+    storage.backend.start();
+    await settled(storage.backend, this.#deps.clock, storeMs);
+    const outcome = await notifier.test(name);
+    await notifier.stop(sendingMs);
+    await storage.backend.stop();
     return outcome;
   }
 

@@ -426,6 +426,27 @@ describe("the agent on this machine", function () {
     assert.ok(performance.now() - startedMs < 2_000, "a hanging call held up the exit");
   });
 
+  it("counts a test message with those of the fleet, and keeps its receipt", async () => {
+    const { feishu, channels } = await robots();
+    const { code, output } = await runAgent({
+      args: ["test-channel", "feishu"],
+      config: {
+        redis: { host: "127.0.0.1", port: redis.port, prefix: "e2e-test-channel" },
+        alerts: { channels: channels.slice(0, 1) },
+      },
+      env: { REDIS_PASSWORD: secrets.redis },
+    });
+    assert.equal(code, 0, output);
+    assert.equal(feishu.received.length, 1);
+    const [counted = ""] = await redis.client.keys("e2e-test-channel:b:*}");
+    assert.equal(await redis.client.zcard(counted), 1);
+    const receipts = await redis.client.hvals("e2e-test-channel:r:{feishu}:d");
+    assert.deepEqual(
+      receipts.map((text) => (JSON.parse(text) as { outcome: string }).outcome),
+      ["sent"],
+    );
+  });
+
   it("works with nothing configured, says once that Redis is away, and ends at once when asked", async () => {
     const agent = await startAgent({ config: { redis: { port: 1 } } });
     await eventually("it is ready", async () => (await agent.get("/ready")).status === 200);
