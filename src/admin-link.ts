@@ -45,9 +45,9 @@ export function adminSettings(admin: Config["admin"]): AdminSettings | null {
 /** Rules and channels from the admin server, and alert records to it; null: there is none. */
 export function createAdminLink(deps: AdminLinkDeps): AdminSync | null {
   const { config, http, clock, log, random, storage, notifier, inForce } = deps;
+  const { backend, local, receipts } = storage;
   const settings = adminSettings(config.admin);
   if (settings === null) return null;
-  const { backend, local } = storage;
   const node = (): NodeIdentity => deps.node;
   const id = nodeId(deps.node);
   const records = createRecordsChannel({
@@ -57,7 +57,7 @@ export function createAdminLink(deps: AdminLinkDeps): AdminSync | null {
     clock,
     describe: (message: AlertMessage) => renderMessage(message, inForce.runtime.language).title,
     deliveries: async (alert) => {
-      const found = await backend.receipts.list({ alert, limit: recordedDeliveries });
+      const found = await receipts.list({ alert, limit: recordedDeliveries });
       return found.filter(({ channel }) => channel !== recordsTarget);
     },
   });

@@ -175,7 +175,12 @@ export class App {
     await engine.save().catch((cause: unknown) => {
       log.warn("alert states not saved", { cause: errorText(cause) });
     });
-    await Promise.all([storage.series.close(), storage.states.flush(), storage.local.idle()]);
+    await Promise.all([
+      storage.series.close(),
+      storage.states.flush(),
+      storage.receipts.flush(),
+      storage.local.idle(),
+    ]);
     const depths = [...(await storage.outbox.depth()).values()];
     const count = depths.reduce((sum, depth) => sum + depth, 0);
     if (count > 0) log.info("messages kept for the next start", { count });
@@ -195,7 +200,7 @@ export class App {
 
   #heartbeat(): Running {
     const { clock } = this.#deps;
-    const { backend, states, drift } = this.#parts.storage;
+    const { backend, states, receipts, drift } = this.#parts.storage;
     let epoch = backend.epoch();
     return startHeartbeat(backend, clock, async () => {
       // The store was away at the start: what it knows of alerts is taken up now.
@@ -206,7 +211,7 @@ export class App {
         states.resend();
         this.#effective.resend();
       }
-      await Promise.all([states.flush(), this.#effective.flush(), drift.check()]);
+      await Promise.all([states.flush(), receipts.flush(), this.#effective.flush(), drift.check()]);
       return { ...this.node, version, lastSeenMs: clock.now() };
     });
   }

@@ -174,8 +174,7 @@ function judging(
 export function createParts(deps: AppDeps): Parts {
   const base = lay(deps);
   const storage = store(base);
-  const { outbox } = storage;
-  const { receipts } = storage.backend;
+  const { outbox, receipts } = storage;
   const { inForce } = base;
   const notifier = createNotifier({
     ...base,

@@ -9,6 +9,7 @@ import { createDirectoryReport } from "./store/directory.ts";
 import { createBackend, type BackendName } from "./store/index.ts";
 import { createLocalFiles, type LocalFiles } from "./store/local.ts";
 import { createDrift, type Drift } from "./drift.ts";
+import { createKeptReceipts, type KeptReceipts } from "./store/kept-receipts.ts";
 import { createSeriesStore } from "./store/series.ts";
 import { createSpooledOutbox, type SpooledOutbox } from "./store/spool.ts";
 import { States } from "./store/states.ts";
@@ -22,6 +23,7 @@ export interface Storage {
   readonly local: LocalFiles;
   readonly series: SeriesStore;
   readonly states: States;
+  readonly receipts: KeptReceipts;
   /** Messages on their way; they outlive the agent. */
   readonly outbox: SpooledOutbox;
 }
@@ -77,6 +79,7 @@ export function createStorage(deps: StorageDeps): Storage {
     backend,
     drift: createDrift(backend, { clock, log }),
     local,
+    receipts: createKeptReceipts({ receipts: backend.receipts, clock, log }),
     outbox: createSpooledOutbox(backend.outbox, { local, file: fileName("outbox", node), log }),
     series: createSeriesStore({
       backend,

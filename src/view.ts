@@ -138,7 +138,7 @@ export function createView(parts: ViewParts): AgentView {
     },
     channels: () => notifier.states(),
     testChannel: (name) => notifier.test(name),
-    receipts: (query) => storage.backend.receipts.list(query),
+    receipts: (query) => storage.receipts.list(query),
     metrics: async () => {
       const families = await collection.families();
       const text = writeFamilies([...families, indexFamily(storage.series.latest(), node)]);
