@@ -426,6 +426,45 @@ describe("the agent on this machine", function () {
     assert.ok(performance.now() - startedMs < 2_000, "a hanging call held up the exit");
   });
 
+  for (const [what, hinder] of [
+    ["stands still", (of: TestRedis) => of.freeze()],
+    ["is killed", (of: TestRedis) => of.kill()],
+  ] as const)
+    it(`tells within two seconds of the sample while Redis ${what}, once, with receipts afterwards`, async () => {
+      const own = await startRedis();
+      track(own, () => own.stop());
+      const { feishu, channels } = await robots();
+      const agent = await agentWith(
+        {
+          redis: { host: "127.0.0.1", port: own.port },
+          alerts: {
+            language: "en",
+            rules: [{ name: "soon", index: "memory", threshold: 0.1, for: 5 }],
+            channels: channels.slice(0, 1),
+          },
+        },
+        { REDIS_PASSWORD: "", REDIS_PREFIX: "targetvpc" },
+      );
+      await eventually("a sample", async () => (await agent.get("/ready")).status === 200);
+      await hinder(own);
+      await eventually("the robot is told", () => feishu.received.length === 1);
+      const told = Date.now();
+      const alerts = (await agent.get("/api/alerts")).json as { items: { started_at: number }[] };
+      const lateMs = told - (alerts.items[0]?.started_at ?? 0) * 1_000;
+      assert.ok(lateMs <= 2_000, `${lateMs} ms after the sample`);
+      const shown = (await agent.get("/api/deliveries")).json as { items: { outcome: string }[] };
+      assert.deepEqual(
+        shown.items.map(({ outcome }) => outcome),
+        ["sent"],
+      );
+      await (what === "is killed" ? own.restart() : own.thaw());
+      await eventually("the receipt is stored", async () => {
+        const texts = await own.client.hvals("targetvpc:r:{feishu}:d");
+        return texts.some((text) => (JSON.parse(text) as { outcome: string }).outcome === "sent");
+      });
+      assert.equal(feishu.received.length, 1);
+    });
+
   it("counts a test message with those of the fleet, and keeps its receipt", async () => {
     const { feishu, channels } = await robots();
     const { code, output } = await runAgent({
