@@ -1,9 +1,12 @@
 import * as v from "valibot";
 import type { AlertSubject, Incident, MessageKind, Transition } from "../core/alert.ts";
 import { errorText } from "../core/errors.ts";
+import type { MessageTopic, Mute } from "../core/mute.ts";
 import type { Clock, Log, StatePort } from "../core/ports.ts";
 import { Unsaved } from "../base/saved.ts";
 import { decide, settleFlapping, type DecideSettings, type Decision } from "./decide.ts";
+import { holdBack } from "./hold.ts";
+import type { Mutes } from "./mutes.ts";
 import { flapWindowMs, parseRecord, withIncident, type AlertRecord } from "./record.ts";
 
 /** Something to tell about an incident: to people, to the admin server's records, or to both. */
@@ -17,6 +20,8 @@ export interface Telling {
   /** What the records are told; null: nothing new. */
   readonly record: "firing" | "escalated" | "resolved" | null;
   readonly suppressed: Decision["suppressed"];
+  /** What holds the message back; null: nothing. */
+  readonly mute: Mute | null;
 }
 
 export interface IncidentDeps {
@@ -25,6 +30,8 @@ export interface IncidentDeps {
   readonly log: Log;
   readonly settings: () => DecideSettings;
   readonly newId: () => string;
+  /** What holds messages back; without it, nothing does. */
+  readonly mutes?: Mutes;
   /** Called after the new state was saved (or saving failed and was logged). */
   readonly tell: (telling: Telling) => Promise<void>;
 }
@@ -71,18 +78,21 @@ export class Incidents {
 
   /** Decides about each transition, saves, then tells. */
   async handle(transitions: readonly Transition[]): Promise<void> {
-    const tellings = transitions.flatMap((transition) => {
+    const ordered = this.#deps.mutes?.inOrder(transitions) ?? transitions;
+    await this.#learn(ordered.map((transition) => this.#decide(transition, false)));
+    const tellings = ordered.flatMap((transition) => {
       const telling = this.#take(transition, false);
       return telling === null ? [] : [telling];
     });
     await this.#conclude(tellings);
   }
 
-  /** An alert of somebody else's: it is told, or falls into the cooldown of an earlier one. */
+  /** An alert of somebody else's: it is told, falls into the cooldown of an earlier one, or is held back. */
   async accept(
     transition: Transition,
     reportedAtMs: number,
-  ): Promise<{ incident: Incident; suppressed: string | null }> {
+  ): Promise<{ incident: Incident; suppressed: string | null; mute: Mute | null }> {
+    await this.#learn([this.#decide(transition, true)]);
     const telling = this.#take(transition, true);
     if (telling === null) throw new TypeError("a firing always concerns an incident");
     this.#dropForeign();
@@ -90,15 +100,19 @@ export class Incidents {
     return {
       incident: telling.incident,
       suppressed: telling.message === null ? telling.suppressed : null,
+      mute: telling.mute,
     };
   }
 
   /** What time alone does: flapping ends, foreign alerts that nobody repeats are over, old ones are forgotten. */
   async tick(nowMs: number): Promise<void> {
+    const calmed = (record: AlertRecord): Decision | null =>
+      settleFlapping(record, nowMs, this.#settingsFor(record.incident.subject));
+    await this.#learn([...this.#records.values()].map(calmed));
     const tellings: Telling[] = [];
     for (const [key, record] of this.#records) {
-      const calm = settleFlapping(record, nowMs, this.#settingsFor(record.incident.subject));
-      if (calm !== null) tellings.push(this.#keep(key, calm, nowMs, null));
+      const calm = calmed(record);
+      if (calm !== null) tellings.push(this.#keep(key, this.#held(record, calm), nowMs, null));
       this.#age(key, this.#records.get(key) ?? record, nowMs);
     }
     await this.#conclude(tellings);
@@ -138,6 +152,12 @@ export class Incidents {
     return record.incident;
   }
 
+  /** Why people are told nothing of an open incident now, by what is known; null: they are, or it is over. */
+  muteOf(incident: Incident): Mute | null {
+    if (incident.status !== "firing") return null;
+    return this.#deps.mutes?.of(incident, this.#open()) ?? null;
+  }
+
   /** Open ones first, then the newest. */
   list(): readonly Incident[] {
     const all = [...[...this.#records.values()].map(({ incident }) => incident), ...this.#ended];
@@ -165,12 +185,37 @@ export class Incidents {
     return { ...settings, cooldownMs: subject.cooldownMs ?? settings.cooldownMs };
   }
 
+  #open(): readonly Incident[] {
+    return [...this.#records.values()].filter(isOpen).map(({ incident }) => incident);
+  }
+
+  /** What follows from a transition if nothing holds its message back. */
+  #decide(transition: Transition, foreign: boolean, id = ""): Decision | null {
+    const { subject } = transition;
+    const settings = this.#settingsFor(subject);
+    return decide(this.#records.get(subject.key), transition, { settings, id, foreign });
+  }
+
+  /** Has what holds messages back known before people are told. */
+  async #learn(decisions: readonly (Decision | null)[]): Promise<void> {
+    const topics = decisions.flatMap((decision): MessageTopic[] =>
+      decision === null || decision.message === null ? [] : [decision.record.incident],
+    );
+    if (topics.length > 0) await this.#deps.mutes?.learn(topics, this.#open());
+  }
+
+  #held(before: AlertRecord | undefined, decision: Decision): Decision {
+    if (decision.message === null) return decision;
+    const mute = this.#deps.mutes?.of(decision.record.incident, this.#open()) ?? null;
+    return mute === null ? decision : holdBack(before, decision, mute);
+  }
+
   #take(transition: Transition, foreign: boolean): Telling | null {
     const { key } = transition.subject;
     const before = this.#records.get(key);
-    const settings = this.#settingsFor(transition.subject);
-    const decision = decide(before, transition, { settings, id: this.#deps.newId(), foreign });
-    if (decision === null) return null;
+    const decided = this.#decide(transition, foreign, this.#deps.newId());
+    if (decided === null) return null;
+    const decision = this.#held(before, decided);
     if (before !== undefined && before.incident.id !== decision.record.incident.id)
       this.#retire(before.incident);
     const { kind } = transition;
@@ -190,6 +235,7 @@ export class Incidents {
       message: decision.message,
       record,
       suppressed: decision.suppressed,
+      mute: decision.mute,
     };
   }
 

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { Incident } from "../core/alert.ts";
+import type { Incident, Transition } from "../core/alert.ts";
 import { byLevel, levels, operators, rank, type Level } from "../core/rule.ts";
 
 /** What is remembered of an alert between transitions: its incident, and what has been told of it. */
@@ -11,6 +11,8 @@ export interface AlertRecord {
   readonly tellings: number;
   /** People were told that it fires and not yet that it is over. */
   readonly open: boolean;
+  /** The level at which a message that it fires, or escalated, was held back and is owed; null: none is. */
+  readonly heldLevel: Level | null;
   /** When it fired and recovered of late, Unix milliseconds. */
   readonly changesMs: readonly number[];
   /** Handed in by somebody else: nobody will say when it is over. */
@@ -37,6 +39,7 @@ export function told(record: AlertRecord, level: Level, nowMs: number): AlertRec
     toldAtMs: { ...record.toldAtMs, [level]: nowMs },
     tellings: record.tellings + 1,
     open: true,
+    heldLevel: null,
   };
 }
 
@@ -49,6 +52,38 @@ export function withIncident(record: AlertRecord, change: Partial<Incident>): Al
 export function changed(record: AlertRecord, nowMs: number): AlertRecord {
   const recent = record.changesMs.filter((at) => nowMs - at < flapWindowMs);
   return { ...record, changesMs: [...recent, nowMs] };
+}
+
+/** The incident that begins with a transition. */
+export function freshIncident(transition: Transition, id: string): Incident {
+  return {
+    id,
+    subject: transition.subject,
+    status: "firing",
+    level: transition.level,
+    threshold: transition.threshold,
+    value: transition.value,
+    peak: transition.peak,
+    startedAtMs: transition.atMs,
+    updatedAtMs: transition.atMs,
+    endedAtMs: null,
+    flaps: 0,
+    flapping: false,
+    acknowledgedBy: null,
+    noData: false,
+  };
+}
+
+/** The part of an incident that follows the value. */
+export function followed({
+  level,
+  threshold,
+  value,
+  peak,
+  atMs,
+  subject,
+}: Transition): Partial<Incident> {
+  return { level, threshold, value, peak, updatedAtMs: atMs, subject, noData: false };
 }
 
 const labels = v.record(v.string(), v.string());
@@ -93,6 +128,8 @@ const savedRecord = v.object({
   ),
   tellings: v.number(),
   open: v.boolean(),
+  // An older version held nothing back.
+  heldLevel: v.optional(v.nullable(v.picklist(levels)), null),
   changesMs: v.array(v.number()),
   foreign: v.boolean(),
 });

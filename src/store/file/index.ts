@@ -13,7 +13,8 @@ import { createGate } from "./gate.ts";
 import type { RecordLog } from "./log.ts";
 import { createFileReceipts } from "./receipts.ts";
 import { createShelf } from "./shelf.ts";
-import { createFileSmall } from "./small.ts";
+import { createFileSilences } from "./silences.ts";
+import { createFileSmall, type SmallDeps } from "./small.ts";
 
 export interface FileSettings {
   /** `storage.dir`; the files are in a directory of their own below. */
@@ -44,6 +45,15 @@ function startSweeping({
     onError(cause);
     return hourMs;
   });
+}
+
+/** What is a port of its own. */
+function createPorts(deps: SmallDeps): Pick<Backend, "receipts" | "silences" | "outbox"> {
+  return {
+    receipts: createFileReceipts(deps),
+    silences: createFileSilences(deps),
+    outbox: createMemoryOutbox(),
+  };
 }
 
 /**
@@ -97,8 +107,7 @@ export function createFileBackend(
       // Not waited for: a disk may take seconds for it.
       synced = synced.then(() => shelf.sync()).catch(note("store not synced"));
     },
-    receipts: createFileReceipts(deps),
-    outbox: createMemoryOutbox(),
+    ...createPorts(deps),
   };
 }
 

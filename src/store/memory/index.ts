@@ -8,6 +8,7 @@ import { receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
 import { createMemoryOutbox } from "./outbox.ts";
 import { createMemoryReceipts } from "./receipts.ts";
+import { createMemorySilences } from "./silences.ts";
 
 /** The default of `metrics.retention_days`. */
 const defaultRetentionDays = 7;
@@ -147,6 +148,7 @@ export function createMemoryBackend({
     ...createSeries(clock),
     ...createSmall(clock, retentionDays),
     receipts: createMemoryReceipts({ perChannel: receiptsPerChannel }),
+    silences: createMemorySilences(clock),
     outbox: createMemoryOutbox(),
   };
 }

@@ -15,6 +15,8 @@ export interface Keys {
   states(node: string): string;
   /** HASH: small documents of a node by kind. */
   documents(node: string): string;
+  /** HASH: silences of the fleet by id. */
+  readonly silences: string;
   /** ZSET: channels by when they last had a receipt. */
   readonly channels: string;
   /** ZSET: ids of a channel's receipts by the time of their message. */
@@ -38,6 +40,7 @@ export function createKeys(prefix: string): Keys {
     nodeInfos: `${prefix}:nodes:info`,
     states: (node) => `${prefix}:a:${tag(node)}`,
     documents: (node) => `${prefix}:c:${tag(node)}`,
+    silences: `${prefix}:s`,
     channels: `${prefix}:r`,
     receiptIds: (channel) => `${prefix}:r:${tag(channel)}`,
     receipts: (channel) => `${prefix}:r:${tag(channel)}:d`,
