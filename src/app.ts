@@ -163,7 +163,8 @@ export class App {
 
   /** Takes up where an earlier run stopped. */
   async #restore(): Promise<void> {
-    const { storage, engine, incidents } = this.#parts;
+    const { storage, engine, silences, incidents } = this.#parts;
+    await silences.restore();
     await storage.states.load();
     await engine.restore();
     await incidents.restore();

@@ -2,8 +2,11 @@ import * as v from "valibot";
 import { errorText } from "./core/errors.ts";
 import type { Clock, Log } from "./core/ports.ts";
 import type { AnswerCache } from "./admin/cache.ts";
+import { Silences } from "./alerts/silences.ts";
+import type { Silence } from "./core/silence.ts";
 import type { Backend } from "./store/contract.ts";
 import type { LocalFiles } from "./store/local.ts";
+import { silenceSchema } from "./store/silence.ts";
 
 const stamped = v.pipe(v.string(), v.parseJson(), v.object({ received_at: v.number() }));
 
@@ -35,6 +38,29 @@ export function createAnswerCache(deps: {
       await backend.putDocument(node, "admin", json);
     },
   };
+}
+
+const savedSilences = v.pipe(v.string(), v.parseJson(), v.array(silenceSchema));
+
+/** The silences of the fleet, those known last beside the agent too. */
+export function createSilences(deps: {
+  readonly backend: Backend;
+  readonly local: LocalFiles;
+  readonly file: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}): Silences {
+  const { backend, local, file, clock, log } = deps;
+  const load = async (): Promise<readonly Silence[]> => {
+    const text = await local.read(file);
+    const saved = v.safeParse(savedSilences, text);
+    if (saved.success) return saved.output;
+    if (text !== null) log.warn("silences of an earlier run unreadable", { file });
+    return [];
+  };
+  const save = (silences: readonly Silence[]): Promise<void> =>
+    local.write(file, JSON.stringify(silences));
+  return new Silences({ port: backend.silences, saved: { load, save }, clock, log });
 }
 
 /** Publishes a document of this node in the shared store; what could not be sent is sent with a later call. */

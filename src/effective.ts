@@ -2,6 +2,7 @@ import type { NodeIdentity } from "./core/node.ts";
 import { printConfig } from "./config/print.ts";
 import type { Config } from "./config/settings.ts";
 import type { Policy } from "./rules/book.ts";
+import { showQuietHours } from "./core/mute.ts";
 import { showRule } from "./core/rule.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -38,6 +39,8 @@ export function effectiveConfig({
       repeat: runtime.repeat,
       language: runtime.language,
       send_resolved: runtime.sendResolved,
+      quiet_hours: runtime.quietHours.map(showQuietHours),
+      inhibit: runtime.inhibit,
       rules: policy.rules.map(({ value, source, revision }) => ({
         ...showRule(value),
         source,

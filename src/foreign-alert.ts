@@ -1,4 +1,5 @@
 import type { AlertSubject, Transition } from "./core/alert.ts";
+import { muteText } from "./core/mute.ts";
 import { nodeId, type NodeIdentity } from "./core/node.ts";
 import { seriesKey } from "./core/series.ts";
 import type { Incidents } from "./alerts/incidents.ts";
@@ -62,11 +63,11 @@ export async function acceptAlert(
     peak: alert.value,
     reason: null,
   };
-  const { incident, suppressed } = await deps.incidents.accept(transition, alert.atMs);
+  const { incident, suppressed, mute } = await deps.incidents.accept(transition, alert.atMs);
   if (suppressed === null) return { status: "accepted", id: incident.id };
   return {
     status: "suppressed",
     id: incident.id,
-    reason: `${suppressed}: incident ${incident.id} covers it`,
+    reason: mute === null ? `${suppressed}: incident ${incident.id} covers it` : muteText(mute),
   };
 }

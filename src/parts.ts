@@ -5,7 +5,10 @@ import { nodeId, type NodeIdentity } from "./core/node.ts";
 import type { Clock, Log } from "./core/ports.ts";
 import { seriesKey } from "./core/series.ts";
 import type { AdminSync } from "./admin/sync.ts";
-import { Incidents, type Telling } from "./alerts/incidents.ts";
+import { Incidents } from "./alerts/incidents.ts";
+import type { Telling } from "./alerts/telling.ts";
+import { createMutes } from "./alerts/mutes.ts";
+import type { Silences } from "./alerts/silences.ts";
 import type { StatfsLanes } from "./collect/statfs.ts";
 import { createHttpClient, type HttpClient } from "./base/http.ts";
 import type { Redactor } from "./base/secret.ts";
@@ -16,6 +19,7 @@ import { createNotifier, type Notifier } from "./notify/notifier.ts";
 import { Engine } from "./rules/engine.ts";
 import { createAdminLink, recordsTarget } from "./admin-link.ts";
 import { createCollecting, type Collecting } from "./collecting.ts";
+import { createSilences } from "./documents.ts";
 import { partsStatus } from "./health.ts";
 import { apiAccess, createKubernetesLink } from "./kubernetes-link.ts";
 import type { Cluster } from "./kubernetes/cluster.ts";
@@ -23,7 +27,7 @@ import { identify } from "./identity.ts";
 import { createNodeFacts, type KnownFacts } from "./node-facts.ts";
 import { InForce } from "./in-force.ts";
 import type { Settings } from "./settings.ts";
-import { createStorage, type Storage } from "./storage.ts";
+import { createStorage, fileName, type Storage } from "./storage.ts";
 import { writeDelayMs } from "./store/spread.ts";
 import { Ticker } from "./tick.ts";
 
@@ -53,6 +57,7 @@ export interface Parts {
   readonly admin: AdminSync | null;
   readonly kubernetes: Cluster | null;
   readonly engine: Engine;
+  readonly silences: Silences;
   readonly incidents: Incidents;
   readonly ticker: Ticker;
 }
@@ -128,7 +133,7 @@ function teller(
 
 function judging(
   parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
-): Pick<Parts, "kubernetes" | "engine" | "incidents" | "ticker"> {
+): Pick<Parts, "kubernetes" | "engine" | "silences" | "incidents" | "ticker"> {
   const { clock, log, node, inForce, nodeFacts, storage } = parts;
   const { collection } = parts.collecting;
   const { states, series } = storage;
@@ -140,12 +145,15 @@ function judging(
   });
   engine.setFacts(nodeFacts.current);
   nodeFacts.onChange((facts) => engine.setFacts(facts));
+  const file = fileName("silences", nodeId(node));
+  const silences = createSilences({ ...storage, file, clock, log });
   const incidents = new Incidents({
     clock,
     log,
     port: states.port("incident:"),
     settings: () => inForce.runtime,
     newId: randomUUID,
+    mutes: createMutes({ silences, settings: () => inForce.runtime, clock }),
     tell: teller(parts, () => kubernetes),
   });
   const kubernetes = createKubernetesLink({
@@ -167,7 +175,7 @@ function judging(
     writeDelayMs: () => writeDelayMs(nodeId(node), intervalMs()),
     onError: (cause) => log.error("judging failed", { cause: errorText(cause) }),
   });
-  return { kubernetes, engine, incidents, ticker };
+  return { kubernetes, engine, silences, incidents, ticker };
 }
 
 /** Puts all parts together; constructing starts nothing and asks nothing but the host's own tables. */

@@ -1,10 +1,11 @@
 import type { DecideSettings } from "./alerts/decide.ts";
+import type { MuteSettings } from "./alerts/mutes.ts";
 import type { Config } from "./config/settings.ts";
 import type { Language } from "./core/delivery.ts";
 import type { Policy } from "./rules/book.ts";
 
 /** What is in force right now: the configuration, with what the sources have changed since the start. */
-export interface Runtime extends DecideSettings {
+export interface Runtime extends DecideSettings, MuteSettings {
   readonly intervalMs: number;
   readonly retentionDays: number;
   readonly tierRetentionDays: number;
@@ -28,6 +29,8 @@ export function runtimeOf(
     cooldownMs: policy.alerts.cooldownMs ?? alerts.cooldown_minutes * minuteMs,
     repeat: policy.alerts.repeat ?? alerts.repeat,
     sendResolved: policy.alerts.sendResolved ?? alerts.send_resolved,
+    quietHours: policy.alerts.quietHours ?? [],
+    inhibit: policy.alerts.inhibit ?? [],
     language: policy.alerts.language ?? alerts.language,
   };
 }

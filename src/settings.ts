@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { AgentError, codeOf, errorText, type Fault } from "./core/errors.ts";
 import type { PolicyDocument } from "./core/policy.ts";
+import { parseInhibitions, parseQuietHours } from "./alerts/mute-schema.ts";
 import type { Parsed } from "./base/parse.ts";
 import { same } from "./base/same.ts";
 import { collectorNames } from "./collect/index.ts";
@@ -49,6 +50,8 @@ export function documentParser(readFile: ReadFile): (input: unknown) => Parsed<P
   return createDocumentParser(table, {
     rules: parseRules,
     channels: (input, path) => parseChannels(input, path, { readFile }),
+    quietHours: parseQuietHours,
+    inhibit: parseInhibitions,
   });
 }
 
@@ -76,14 +79,20 @@ async function readConfigFile(
   }
 }
 
-function listsOf(input: unknown): { rules: unknown; channels: unknown } {
+/** The lists below `alerts`, which are read though other settings are wrong. */
+const listNames = ["rules", "channels", "quiet_hours", "inhibit"] as const;
+
+function listsOf(input: unknown): Readonly<Record<string, readonly unknown[]>> {
   const alerts: unknown =
     typeof input === "object" && input !== null && "alerts" in input ? input.alerts : undefined;
-  const part = (name: "rules" | "channels"): unknown =>
-    typeof alerts === "object" && alerts !== null && name in alerts
-      ? (alerts as Record<string, unknown>)[name]
-      : undefined; // proof: `in` has just said so
-  return { rules: part("rules") ?? [], channels: part("channels") ?? [] };
+  if (typeof alerts !== "object" || alerts === null) return {};
+  const found = alerts as Readonly<Record<string, unknown>>; // proof: an object has members of some names
+  return Object.fromEntries(
+    listNames.flatMap((name) => {
+      const list = found[name];
+      return Array.isArray(list) ? [[name, list as readonly unknown[]]] : [];
+    }),
+  );
 }
 
 /** What the file or the environment set of `metrics` and `alerts`; defaults are no opinion. */
@@ -133,12 +142,8 @@ async function read(
     if (!(cause instanceof AgentError)) throw cause;
     faults.push(...cause.faults);
   }
-  const { rules, channels } = listsOf(file.input);
   const said = loaded === null ? { metrics: {}, alerts: {} } : opinions(loaded);
-  const lists = {
-    ...(Array.isArray(rules) ? { rules } : {}),
-    ...(Array.isArray(channels) ? { channels } : {}),
-  };
+  const lists = listsOf(file.input);
   const document = parse({ metrics: said.metrics, alerts: { ...said.alerts, ...lists } });
   if (!document.ok) faults.push(...document.faults);
   if (loaded === null || !document.ok) throw wrongSettings(faults);

@@ -6,6 +6,7 @@ import type { Row } from "./core/series.ts";
 import type { Family } from "./core/family.ts";
 import type { AdminSync } from "./admin/sync.ts";
 import type { Incidents } from "./alerts/incidents.ts";
+import type { Silences } from "./alerts/silences.ts";
 import type { AgentView, SourceState } from "./api/ports.ts";
 import type { Collection } from "./collect/runner.ts";
 import type { Clock } from "./core/ports.ts";
@@ -24,6 +25,7 @@ export interface ViewParts extends MeasuredParts {
   readonly storage: Storage;
   readonly collection: Collection;
   readonly incidents: Incidents;
+  readonly silences: Silences;
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
   readonly kubernetes: Cluster | null;
@@ -95,6 +97,28 @@ async function configOf(
   return parsed.success ? parsed.output : null;
 }
 
+/** A page that is looked at again and again asks the store no more often. */
+const lookEveryMs = 5_000;
+
+type QuietView = Pick<AgentView, "acknowledge" | "mutes" | "silences" | "silence" | "endSilence">;
+
+/** What keeps people from being told. */
+function quietView({ silences, incidents, storage, restored }: ViewParts): QuietView {
+  return {
+    acknowledge: async (id, by) => {
+      await restored;
+      return incidents.acknowledge(id, by);
+    },
+    mutes: async () => {
+      if (silences.ageMs >= lookEveryMs) await silences.refresh();
+      return (incident) => incidents.muteOf(incident);
+    },
+    silences: () => storage.backend.silences.list(),
+    silence: (silence) => silences.put(silence),
+    endSilence: (id) => silences.end(id),
+  };
+}
+
 /** All the API may ask, answered by the parts. */
 export function createView(parts: ViewParts): AgentView {
   const { node, clock, storage, collection, incidents, notifier, inForce } = parts;
@@ -122,10 +146,6 @@ export function createView(parts: ViewParts): AgentView {
     rules: () => inForce.book.policy.rules,
     sources: () => sourceStates(parts, startedAtMs),
     incidents: () => incidents.list(),
-    acknowledge: async (id, by) => {
-      await parts.restored;
-      return incidents.acknowledge(id, by);
-    },
     acceptAlert: async (alert) => {
       await parts.restored;
       return acceptAlert(alert, {
@@ -136,6 +156,7 @@ export function createView(parts: ViewParts): AgentView {
         unitOf,
       });
     },
+    ...quietView(parts),
     channels: () => notifier.states(),
     testChannel: (name) => notifier.test(name),
     receipts: (query) => storage.receipts.list(query),

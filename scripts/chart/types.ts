@@ -3,6 +3,7 @@ import { leavesOf } from "../../src/config/settings.ts";
 import { channelPlugins } from "../../src/notify/index.ts";
 import type { AnyChannelPlugin } from "../../src/notify/contract.ts";
 import { common } from "../../src/notify/settings.ts";
+import { inhibitionSchema, quietHoursSchema } from "../../src/alerts/mute-schema.ts";
 import { ruleSchema } from "../../src/rules/schema.ts";
 import { table } from "../../src/settings.ts";
 import { closed, fromValibot, members } from "./from-valibot.ts";
@@ -59,6 +60,8 @@ function configTree(): Tree {
   }
   put("alerts.rules", ref("rules"));
   put("alerts.channels", ref("channels"));
+  put("alerts.quiet_hours", listOf(fromValibot(quietHoursSchema)));
+  put("alerts.inhibit", listOf(fromValibot(inhibitionSchema)));
   return root;
 }
 

@@ -1,9 +1,12 @@
-import type { Incident, MessageKind, Transition } from "../core/alert.ts";
+import type { MessageKind, Transition } from "../core/alert.ts";
 import type { Repeat } from "../core/policy.ts";
-import type { Level } from "../core/rule.ts";
+import type { Mute } from "../core/mute.ts";
+import { rank, type Level } from "../core/rule.ts";
 import {
   changed,
   flapWindowMs,
+  followed,
+  freshIncident,
   sinceToldMs,
   told,
   withIncident,
@@ -28,7 +31,9 @@ export interface Decision {
   readonly record: AlertRecord;
   readonly message: MessageKind | null;
   readonly suppressed:
-    "cooldown" | "flapping" | "acknowledged" | "resolved_off" | "not_told" | null;
+    "cooldown" | "flapping" | "acknowledged" | "resolved_off" | "not_told" | Mute["reason"] | null;
+  /** What holds the message back; null: nothing. */
+  readonly mute: Mute | null;
 }
 
 function inCooldown(
@@ -41,11 +46,11 @@ function inCooldown(
 }
 
 function say(record: AlertRecord, message: MessageKind): Decision {
-  return { record, message, suppressed: null };
+  return { record, message, suppressed: null, mute: null };
 }
 
 function hush(record: AlertRecord, suppressed: Decision["suppressed"]): Decision {
-  return { record, message: null, suppressed };
+  return { record, message: null, suppressed, mute: null };
 }
 
 /** Says once that it flaps; null when this is no beginning of it. */
@@ -57,30 +62,6 @@ function beginFlapping(record: AlertRecord, nowMs: number): Decision | null {
   return say({ ...told(flapping, incident.level, nowMs), tellings: 1 }, "flapping");
 }
 
-function freshIncident(transition: Transition, id: string): Incident {
-  return {
-    id,
-    subject: transition.subject,
-    status: "firing",
-    level: transition.level,
-    threshold: transition.threshold,
-    value: transition.value,
-    peak: transition.peak,
-    startedAtMs: transition.atMs,
-    updatedAtMs: transition.atMs,
-    endedAtMs: null,
-    flaps: 0,
-    flapping: false,
-    acknowledgedBy: null,
-    noData: false,
-  };
-}
-
-/** The part of an incident that follows the value. */
-function followed({ level, threshold, value, peak, atMs, subject }: Transition): Partial<Incident> {
-  return { level, threshold, value, peak, updatedAtMs: atMs, subject, noData: false };
-}
-
 /** What a decision is made under; `id` names the incident if a new one begins. */
 export interface DecideContext {
   readonly settings: DecideSettings;
@@ -88,11 +69,15 @@ export interface DecideContext {
   readonly foreign: boolean;
 }
 
-/** Whether a firing belongs to the incident before: it is not over, it flaps, or the cooldown still runs. */
+/**
+ * Whether a firing belongs to the incident before: it is not over, it flaps, or the cooldown still runs, also one that
+ * would run had its message not been held back.
+ */
 function sameIncident(before: AlertRecord, atMs: number, settings: DecideSettings): boolean {
-  const { flapping, status } = before.incident;
+  const { flapping, status, startedAtMs } = before.incident;
   return (
     flapping ||
+    (before.heldLevel !== null && atMs - startedAtMs < settings.cooldownMs) ||
     inCooldown(before, "info", atMs, settings) ||
     (status === "firing" && !before.foreign)
   );
@@ -108,6 +93,7 @@ function beginIncident(
     toldAtMs: before?.toldAtMs ?? {},
     tellings: 0,
     open: false,
+    heldLevel: null,
     changesMs: before?.changesMs ?? [],
     foreign,
     untold: before?.untold ?? [],
@@ -208,9 +194,31 @@ function repeatAfterMs(record: AlertRecord, { cooldownMs, repeat }: DecideSettin
   }
 }
 
+/** At a lower level a message is owed only if people know of no such level of this incident. */
+function onDeescalated(before: AlertRecord, transition: Transition): Decision {
+  const record = withIncident(before, followed(transition));
+  const { level, atMs } = transition;
+  const sinceStartMs = atMs - record.incident.startedAtMs;
+  const isKnown = record.open && sinceToldMs(record, level, atMs) <= sinceStartMs;
+  const heldLevel = record.heldLevel === null || isKnown ? null : level;
+  return hush({ ...record, heldLevel }, null);
+}
+
+/** The message that was held back, now that it is decided anew. Null: none is owed. */
+function tellHeld(
+  record: AlertRecord,
+  transition: Transition,
+  settings: DecideSettings,
+): Decision | null {
+  if (record.heldLevel === null || rank(transition.level) < rank(record.heldLevel)) return null;
+  return raised(record, transition, settings, record.open ? "escalated" : "firing");
+}
+
 function onStill(before: AlertRecord, transition: Transition, settings: DecideSettings): Decision {
   const record = withIncident(before, followed(transition));
   if (record.incident.acknowledgedBy !== null) return hush(record, "acknowledged");
+  const held = tellHeld(record, transition, settings);
+  if (held !== null) return held;
   if (record.incident.flapping) return hush(record, "flapping");
   const gapMs = repeatAfterMs(record, settings);
   // Without a cooldown a repetition with every sample would be the storm it is meant to prevent.
@@ -230,7 +238,7 @@ function onIncident(
     case "escalated":
       return onEscalated(before, transition, settings);
     case "deescalated":
-      return hush(withIncident(before, followed(transition)), null);
+      return onDeescalated(before, transition);
     case "resolved":
       return onResolved(before, transition, settings);
     case "still":

@@ -1,32 +1,19 @@
 import * as v from "valibot";
 import type { AlertSubject, Incident, Transition } from "../core/alert.ts";
 import { errorText } from "../core/errors.ts";
-import type { Clock, Log, StatePort } from "../core/ports.ts";
+import type { MessageTopic, Mute } from "../core/mute.ts";
 import { Unsaved } from "../base/saved.ts";
 import { decide, settleFlapping, type DecideSettings, type Decision } from "./decide.ts";
-import { flapWindowMs, type News, parseRecord, withIncident, type AlertRecord } from "./record.ts";
-
-/** News on their way to people and records. */
-export interface Telling extends News {
-  /** It may have been told already: whoever told it did not live to say so. */
-  readonly again: boolean;
-}
-
-/** What was decided about a transition. */
-interface Concluded {
-  readonly news: News;
-  readonly suppressed: Decision["suppressed"];
-}
-
-export interface IncidentDeps {
-  readonly clock: Clock;
-  readonly port: StatePort;
-  readonly log: Log;
-  readonly settings: () => DecideSettings;
-  readonly newId: () => string;
-  /** Called after the new state was saved (or saving failed and was logged). What it rejects is told again later. */
-  readonly tell: (telling: Telling) => Promise<void>;
-}
+import { holdBack } from "./hold.ts";
+import type { Concluded, IncidentDeps } from "./telling.ts";
+import {
+  flapWindowMs,
+  isNews,
+  type News,
+  parseRecord,
+  withIncident,
+  type AlertRecord,
+} from "./record.ts";
 
 /** Values and peaks are saved at most this often while nothing else changes. */
 const saveEveryMs = 60_000;
@@ -37,11 +24,6 @@ const keepEnded = 500;
 const keepForeign = 1_000;
 
 const recordOf = { fired: "firing", escalated: "escalated", resolved: "resolved" } as const;
-
-/** Whether there is anything to tell. */
-function isNews({ message, record }: News): boolean {
-  return message !== null || record !== null;
-}
 
 function isOpen(record: AlertRecord): boolean {
   return record.incident.status === "firing";
@@ -80,7 +62,9 @@ export class Incidents {
 
   /** Decides about each transition, saves, then tells. */
   async handle(transitions: readonly Transition[]): Promise<void> {
-    const concluded = transitions.flatMap((transition) => {
+    const ordered = this.#deps.mutes?.inOrder(transitions) ?? transitions;
+    await this.#learn(ordered.map((transition) => this.#decide(transition, false)));
+    const concluded = ordered.flatMap((transition) => {
       const one = this.#take(transition, false);
       return one === null ? [] : [one];
     });
@@ -99,25 +83,30 @@ export class Incidents {
     await this.#save();
   }
 
-  /** An alert of somebody else's: it is told, or falls into the cooldown of an earlier one. */
+  /** An alert of somebody else's: it is told, falls into the cooldown of an earlier one, or is held back. */
   async accept(
     transition: Transition,
     reportedAtMs: number,
-  ): Promise<{ incident: Incident; suppressed: string | null }> {
+  ): Promise<{ incident: Incident; suppressed: string | null; mute: Mute | null }> {
+    await this.#learn([this.#decide(transition, true)]);
     const concluded = this.#take(transition, true, reportedAtMs);
     if (concluded === null) throw new TypeError("a firing always concerns an incident");
     this.#dropForeign();
     await this.#conclude([concluded]);
-    const { news, suppressed } = concluded;
-    return { incident: news.incident, suppressed: news.message === null ? suppressed : null };
+    const { news, suppressed, mute } = concluded;
+    return { incident: news.incident, suppressed: news.message === null ? suppressed : null, mute };
   }
 
   /** What time alone does: flapping ends, foreign alerts that nobody repeats are over, old ones are forgotten. */
   async tick(nowMs: number): Promise<void> {
+    const calmed = (record: AlertRecord): Decision | null =>
+      settleFlapping(record, nowMs, this.#settingsFor(record.incident.subject));
+    await this.#learn([...this.#records.values()].map(calmed));
     const concluded: Concluded[] = [];
     for (const [key, record] of this.#records) {
-      const calm = settleFlapping(record, nowMs, this.#settingsFor(record.incident.subject));
-      if (calm !== null) concluded.push(this.#keep(key, calm, { atMs: nowMs, record: null }));
+      const calm = calmed(record);
+      if (calm !== null)
+        concluded.push(this.#keep(key, this.#held(record, calm), { atMs: nowMs, record: null }));
       this.#age(key, this.#records.get(key) ?? record, nowMs);
     }
     await this.#conclude(concluded);
@@ -157,6 +146,12 @@ export class Incidents {
     return record.incident;
   }
 
+  /** Why people are told nothing of an open incident now, by what is known; null: they are, or it is over. */
+  muteOf(incident: Incident): Mute | null {
+    if (incident.status !== "firing") return null;
+    return this.#deps.mutes?.of(incident, this.#open()) ?? null;
+  }
+
   /** Open ones first, then the newest. */
   list(): readonly Incident[] {
     const all = [...[...this.#records.values()].map(({ incident }) => incident), ...this.#ended];
@@ -184,13 +179,38 @@ export class Incidents {
     return { ...settings, cooldownMs: subject.cooldownMs ?? settings.cooldownMs };
   }
 
+  #open(): readonly Incident[] {
+    return [...this.#records.values()].filter(isOpen).map(({ incident }) => incident);
+  }
+
+  /** What follows from a transition if nothing holds its message back. */
+  #decide(transition: Transition, foreign: boolean, id = ""): Decision | null {
+    const { subject } = transition;
+    const settings = this.#settingsFor(subject);
+    return decide(this.#records.get(subject.key), transition, { settings, id, foreign });
+  }
+
+  /** Has what holds messages back known before people are told. */
+  async #learn(decisions: readonly (Decision | null)[]): Promise<void> {
+    const topics = decisions.flatMap((decision): MessageTopic[] =>
+      decision === null || decision.message === null ? [] : [decision.record.incident],
+    );
+    if (topics.length > 0) await this.#deps.mutes?.learn(topics, this.#open());
+  }
+
+  #held(before: AlertRecord | undefined, decision: Decision): Decision {
+    if (decision.message === null) return decision;
+    const mute = this.#deps.mutes?.of(decision.record.incident, this.#open()) ?? null;
+    return mute === null ? decision : holdBack(before, decision, mute);
+  }
+
   /** `toldAtMs`: when the news are from, where not of the transition itself. */
   #take(transition: Transition, foreign: boolean, toldAtMs = transition.atMs): Concluded | null {
     const { key } = transition.subject;
     const before = this.#records.get(key);
-    const settings = this.#settingsFor(transition.subject);
-    const decision = decide(before, transition, { settings, id: this.#deps.newId(), foreign });
-    if (decision === null) return null;
+    const decided = this.#decide(transition, foreign, this.#deps.newId());
+    if (decided === null) return null;
+    const decision = this.#held(before, decided);
     if (before !== undefined && before.incident.id !== decision.record.incident.id)
       this.#retire(before.incident);
     const { kind } = transition;
@@ -202,13 +222,13 @@ export class Incidents {
   /** Remembers a decision, and with it what is to be told: one is not saved without the other. */
   #keep(
     key: string,
-    { record, message, suppressed }: Decision,
+    { record, message, suppressed, mute }: Decision,
     about: Pick<News, "atMs" | "record">,
   ): Concluded {
     const news: News = { id: this.#deps.newId(), incident: record.incident, message, ...about };
     if (isNews(news)) this.#set(key, { ...record, untold: [...record.untold, news] }, 0);
     else this.#set(key, record, saveEveryMs);
-    return { news, suppressed };
+    return { news, suppressed, mute };
   }
 
   /** Remembers a record, and has it saved unless it was saved less than `leastMs` ago. */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type Incident, messageKinds, type MessageKind } from "../core/alert.ts";
+import { type Incident, messageKinds, type MessageKind, type Transition } from "../core/alert.ts";
 import { byLevel, levels, operators, rank, type Level } from "../core/rule.ts";
 
 /** Something to tell about an incident: to people, to the admin server's records, or to both. */
@@ -14,6 +14,11 @@ export interface News {
   readonly record: "firing" | "escalated" | "resolved" | null;
 }
 
+/** Whether there is anything to tell. */
+export function isNews({ message, record }: News): boolean {
+  return message !== null || record !== null;
+}
+
 /** What is remembered of an alert between transitions: its incident, and what has been told of it. */
 export interface AlertRecord {
   readonly incident: Incident;
@@ -23,6 +28,8 @@ export interface AlertRecord {
   readonly tellings: number;
   /** People were told that it fires and not yet that it is over. */
   readonly open: boolean;
+  /** The level at which a message that it fires, or escalated, was held back and is owed; null: none is. */
+  readonly heldLevel: Level | null;
   /** When it fired and recovered of late, Unix milliseconds. */
   readonly changesMs: readonly number[];
   /** Handed in by somebody else: nobody will say when it is over. */
@@ -51,6 +58,7 @@ export function told(record: AlertRecord, level: Level, nowMs: number): AlertRec
     toldAtMs: { ...record.toldAtMs, [level]: nowMs },
     tellings: record.tellings + 1,
     open: true,
+    heldLevel: null,
   };
 }
 
@@ -63,6 +71,38 @@ export function withIncident(record: AlertRecord, change: Partial<Incident>): Al
 export function changed(record: AlertRecord, nowMs: number): AlertRecord {
   const recent = record.changesMs.filter((at) => nowMs - at < flapWindowMs);
   return { ...record, changesMs: [...recent, nowMs] };
+}
+
+/** The incident that begins with a transition. */
+export function freshIncident(transition: Transition, id: string): Incident {
+  return {
+    id,
+    subject: transition.subject,
+    status: "firing",
+    level: transition.level,
+    threshold: transition.threshold,
+    value: transition.value,
+    peak: transition.peak,
+    startedAtMs: transition.atMs,
+    updatedAtMs: transition.atMs,
+    endedAtMs: null,
+    flaps: 0,
+    flapping: false,
+    acknowledgedBy: null,
+    noData: false,
+  };
+}
+
+/** The part of an incident that follows the value. */
+export function followed({
+  level,
+  threshold,
+  value,
+  peak,
+  atMs,
+  subject,
+}: Transition): Partial<Incident> {
+  return { level, threshold, value, peak, updatedAtMs: atMs, subject, noData: false };
 }
 
 const labels = v.record(v.string(), v.string());
@@ -115,6 +155,8 @@ const savedRecord = v.object({
   ),
   tellings: v.number(),
   open: v.boolean(),
+  // An older version held nothing back.
+  heldLevel: v.optional(v.nullable(v.picklist(levels)), null),
   changesMs: v.array(v.number()),
   foreign: v.boolean(),
   // An older version handed over what it had decided without noting it.

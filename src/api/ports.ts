@@ -1,8 +1,10 @@
 import type { Incident } from "../core/alert.ts";
 import type { ChannelSpec, Outcome, Receipt } from "../core/delivery.ts";
+import type { Mute } from "../core/mute.ts";
 import type { NodeIdentity, NodeInfo } from "../core/node.ts";
 import type { ComponentStatus } from "../core/ports.ts";
 import type { Level, Operator, Rule, Sourced } from "../core/rule.ts";
+import type { Silence } from "../core/silence.ts";
 import type { IndexDefinition, Labels, Row, SeriesKey, SeriesSelector } from "../core/series.ts";
 
 /** An alert handed in by somebody else, checked. */
@@ -99,6 +101,13 @@ export interface AgentView {
   rules(): readonly Sourced<Rule>[];
   sources(): readonly SourceState[];
   incidents(): readonly Incident[];
+  /** Tells of open incidents why people are told nothing of them now; null: they are. */
+  mutes(): Promise<(incident: Incident) => Mute | null>;
+  /** The silences of the fleet, those that ended within a day too. */
+  silences(): Promise<readonly Silence[]>;
+  silence(silence: Silence): Promise<void>;
+  /** Ends one now; null: there is none of that id. */
+  endSilence(id: string): Promise<Silence | null>;
   acknowledge(id: string, by: string): Promise<Incident | null>;
   acceptAlert(alert: ForeignAlert): Promise<ForeignOutcome>;
   channels(): Promise<readonly ChannelState[]>;

@@ -28,7 +28,7 @@ export interface Call {
 
 /** One route as data; the server adds authentication, the body and errors. */
 export interface Route {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   /** `:name` is a parameter. */
   readonly path: string;
   readonly access: Access;

@@ -25,6 +25,7 @@ import { nodesRoutes } from "./routes/nodes.ts";
 import { pagesRoutes } from "./routes/pages.ts";
 import { prometheusRoutes } from "./routes/prometheus.ts";
 import { rulesRoutes } from "./routes/rules.ts";
+import { silencesRoutes } from "./routes/silences.ts";
 import { answerBelow, safeHeaders } from "./wire.ts";
 
 /** How long a client may take, in milliseconds. */
@@ -78,6 +79,7 @@ function allRoutes(deps: RouteDeps): Route[] {
     nodesRoutes,
     rulesRoutes,
     channelsRoutes,
+    silencesRoutes,
     deliveriesRoutes,
     prometheusRoutes,
     pagesRoutes,

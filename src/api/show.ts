@@ -1,10 +1,12 @@
 import type { Redactor } from "../base/secret.ts";
 import type { Incident } from "../core/alert.ts";
+import type { Mute } from "../core/mute.ts";
 import type { Receipt } from "../core/delivery.ts";
+import { showMatchers, silenceState, type Silence } from "../core/silence.ts";
 import { unixSeconds, unixSecondsOrNull } from "./reply.ts";
 
-/** An incident as the API shows it. */
-export function showIncident(incident: Incident): Record<string, unknown> {
+/** An incident as the API shows it, with what holds messages about it back. */
+export function showIncident(incident: Incident, mute: Mute | null): Record<string, unknown> {
   const { subject } = incident;
   return {
     id: incident.id,
@@ -30,7 +32,22 @@ export function showIncident(incident: Incident): Record<string, unknown> {
     flaps: incident.flaps,
     flapping: incident.flapping,
     acknowledged_by: incident.acknowledgedBy,
+    silenced_by: mute,
     no_data: incident.noData,
+  };
+}
+
+/** A silence as the API shows it, with how it stands now. */
+export function showSilence(silence: Silence, nowMs: number): Record<string, unknown> {
+  return {
+    id: silence.id,
+    state: silenceState(silence, nowMs),
+    matchers: showMatchers(silence.matchers),
+    starts_at: unixSeconds(silence.startsAtMs),
+    ends_at: unixSeconds(silence.endsAtMs),
+    created_at: unixSeconds(silence.createdAtMs),
+    author: silence.author,
+    comment: silence.comment,
   };
 }
 

@@ -1,15 +1,18 @@
 import type { Fault } from "../core/errors.ts";
 import type { PolicyDocument } from "../core/policy.ts";
 import type { ChannelSpec } from "../core/delivery.ts";
+import type { Inhibition, QuietHours } from "../core/mute.ts";
 import type { Rule } from "../core/rule.ts";
 import { kindOf, type Parsed } from "../base/parse.ts";
 import { unknownKey } from "../base/text.ts";
 import { leavesOf, type settingsTable } from "./settings.ts";
 
-/** How rules and channels are read; each with the path its list stands at. */
+/** How rules, channels and what holds messages back are read; each with the path its list stands at. */
 export interface ListParsers {
   rules(input: readonly unknown[], path: string): Parsed<readonly Rule[]>;
   channels(input: readonly unknown[], path: string): Parsed<readonly ChannelSpec[]>;
+  quietHours(input: readonly unknown[], path: string): Parsed<readonly QuietHours[]>;
+  inhibit(input: readonly unknown[], path: string): Parsed<readonly Inhibition[]>;
 }
 
 type Table = ReturnType<typeof settingsTable>;
@@ -86,6 +89,8 @@ interface RuntimeValues {
   "alerts.default_rules": boolean;
   "alerts.rules": readonly unknown[];
   "alerts.channels": readonly unknown[];
+  "alerts.quiet_hours": readonly unknown[];
+  "alerts.inhibit": readonly unknown[];
 }
 
 const knownSections = ["metrics", "alerts"] as const;
@@ -114,8 +119,33 @@ export function createDocumentParser(
       lists.channels(found["alerts.channels"] ?? [], "alerts.channels"),
       faults,
     );
+    const mutes = readMutes(found, lists, faults);
     if (faults.length > 0) return { ok: false, faults };
-    return { ok: true, value: { rules, channels, ...settingsOf(found) } };
+    const { metrics, alerts } = settingsOf(found);
+    return { ok: true, value: { rules, channels, metrics, alerts: { ...alerts, ...mutes } } };
+  };
+}
+
+/** What holds messages back; a list that is not given is no opinion. */
+function readMutes(
+  found: Partial<RuntimeValues>,
+  lists: ListParsers,
+  faults: Fault[],
+): Pick<PolicyDocument["alerts"], "quietHours" | "inhibit"> {
+  const { "alerts.quiet_hours": hours, "alerts.inhibit": inhibit } = found;
+  const read = <T>(
+    input: readonly unknown[] | undefined,
+    parse: (input: readonly unknown[]) => Parsed<readonly T[]>,
+  ): readonly T[] | undefined => (input === undefined ? input : collect(parse(input), faults));
+  return {
+    ...given(
+      "quietHours",
+      read(hours, (input) => lists.quietHours(input, "alerts.quiet_hours")),
+    ),
+    ...given(
+      "inhibit",
+      read(inhibit, (input) => lists.inhibit(input, "alerts.inhibit")),
+    ),
   };
 }
 

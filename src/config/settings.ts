@@ -123,6 +123,18 @@ const alerts = {
   send_resolved: setting("ALERTS_SEND_RESOLVED", f.flag, true, "Tell recoveries too"),
   rules: setting(null, f.opaqueList, [], "Rules"),
   channels: setting(null, f.opaqueList, [], "Channels"),
+  quiet_hours: setting(
+    null,
+    f.opaqueList,
+    [],
+    "Hours that come again, in which people are told nothing but what is critical: [silences](silences.md)",
+  ),
+  inhibit: setting(
+    null,
+    f.opaqueList,
+    [],
+    "While one rule fires, nothing is told of others of the same node: [silences](silences.md)",
+  ),
   default_rules: setting(
     "ALERTS_DEFAULT_RULES",
     f.flag,

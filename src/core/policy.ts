@@ -1,4 +1,5 @@
 import type { ChannelSpec, Language } from "./delivery.ts";
+import type { Inhibition, QuietHours } from "./mute.ts";
 import type { Rule } from "./rule.ts";
 
 export const repeats = ["every", "backoff", "never"] as const;
@@ -24,5 +25,7 @@ export interface PolicyDocument {
     readonly language?: Language;
     readonly sendResolved?: boolean;
     readonly defaultRules?: boolean;
+    readonly quietHours?: readonly QuietHours[];
+    readonly inhibit?: readonly Inhibition[];
   };
 }

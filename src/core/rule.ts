@@ -76,10 +76,21 @@ export function rank(level: Level | null): number {
   return level === null ? -1 : levels.indexOf(level);
 }
 
-/** Whether a text fits a pattern in which `*` stands for any run of characters. */
+/** Whether a text fits a pattern in which `*` stands for any run of characters; in time linear for each `*`. */
 export function globMatches(pattern: string, text: string): boolean {
-  const source = pattern.split("*").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${source.join(".*")}$`, "su").test(text);
+  const [first = "", ...rest] = pattern.split("*");
+  const last = rest.pop();
+  if (last === undefined) return pattern === text;
+  if (text.length < first.length + last.length) return false;
+  if (!text.startsWith(first) || !text.endsWith(last)) return false;
+  const end = text.length - last.length;
+  let at = first.length;
+  for (const part of rest) {
+    const found = text.indexOf(part, at);
+    if (found < 0 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return true;
 }
 
 const minuteMs = 60_000;

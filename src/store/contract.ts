@@ -1,6 +1,7 @@
 import type { Meter, Outbox, ReceiptPort } from "../core/delivery.ts";
 import type { NodeInfo } from "../core/node.ts";
 import type { ComponentStatus, StatePort } from "../core/ports.ts";
+import type { SilencePort } from "../core/silence.ts";
 import type { BlockName } from "./slots.ts";
 import type { Row, SeriesKey, SeriesSelector } from "../core/series.ts";
 import type { RedisSettings } from "./redis/settings.ts";
@@ -122,6 +123,8 @@ export interface Backend {
   /** Alert states of a node. */
   states(node: string): StatePort;
   readonly receipts: ReceiptPort;
+  /** Of the whole fleet. */
+  readonly silences: SilencePort;
   readonly outbox: Outbox;
   /** What is sent to robots by all who share the backend. */
   readonly meter: Meter;

@@ -2,10 +2,18 @@ import type { Incident } from "../core/alert.ts";
 import { formatLabels } from "../core/series.ts";
 import { valueText } from "./format.ts";
 import { markup, type Html } from "./html.ts";
-import { since, state, table, type Writer } from "./parts.ts";
+import { since, state, table, term, type Writer } from "./parts.ts";
 
-function notes({ w }: Writer, incident: Incident): string {
+/** What holds messages about an incident back; empty when nothing does. */
+function held({ model, w, clean }: Writer, incident: Incident): string {
+  const mute = model.muteOf(incident);
+  return mute === null ? "" : `${term(w, mute.reason)} (${clean(mute.id)})`;
+}
+
+function notes(writer: Writer, incident: Incident): string {
+  const { w } = writer;
   return [
+    held(writer, incident),
     incident.flapping ? w.flapping : "",
     incident.noData ? w.noData : "",
     incident.acknowledgedBy === null ? "" : `${w.acknowledged} ${incident.acknowledgedBy}`,

@@ -1,5 +1,6 @@
 import type { Incident } from "../core/alert.ts";
 import type { Receipt } from "../core/delivery.ts";
+import type { Mute } from "../core/mute.ts";
 import { errorText } from "../core/errors.ts";
 import { nodeId, type NodeIdentity } from "../core/node.ts";
 import type { ComponentStatus } from "../core/ports.ts";
@@ -35,6 +36,7 @@ export interface PageView {
   }): Promise<PageHistory>;
   sources(): readonly PageSource[];
   incidents(): readonly Incident[];
+  mutes(): Promise<(incident: Incident) => Mute | null>;
   channels(): Promise<
     readonly {
       readonly spec: {
@@ -96,6 +98,8 @@ export interface PageModel {
   /** Why the last hour is missing; null when it is there. */
   readonly historyError: string | null;
   readonly firing: readonly Incident[];
+  /** Why people are told nothing of an incident; null: they are told. */
+  readonly muteOf: (incident: Incident) => Mute | null;
   readonly ended: readonly Incident[];
   readonly sources: readonly PageSource[];
   readonly channels: Section<readonly PageChannel[]>;
@@ -180,7 +184,8 @@ async function channelsOf(view: PageView): Promise<PageChannel[]> {
 
 /** Gathers what the page shows; what does not answer is told on the page instead of failing it. */
 export async function pageModel(view: PageView, nowMs: number): Promise<PageModel> {
-  const [readings, channels, deliveries] = await Promise.all([
+  const [muteOf, readings, channels, deliveries] = await Promise.all([
+    view.mutes(),
     readingsOf(view, nowMs),
     section(channelsOf(view)),
     section(view.receipts({ limit: maxDeliveries })),
@@ -194,6 +199,7 @@ export async function pageModel(view: PageView, nowMs: number): Promise<PageMode
     ready: view.ready(),
     components: view.components(),
     ...readings,
+    muteOf,
     firing: newest.filter(({ status }) => status === "firing"),
     ended: newest.filter(({ status }) => status === "resolved").slice(0, maxEnded),
     sources: view.sources(),

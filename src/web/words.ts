@@ -3,7 +3,7 @@ import type { SpanUnits } from "./format.ts";
 
 /** Words of the API that people see on the page; a language without them shows the API's own. */
 type Terms = Readonly<Record<string, string>>;
-const apiTerms: Terms = {};
+const apiTerms: Terms = { quiet_hours: "quiet hours" };
 const enUnits: SpanUnits = { day: "d", hour: "h", minute: "min", second: "s" };
 
 const en = {
@@ -79,6 +79,9 @@ const zh: Words = {
     escalated: "升级",
     repeated: "重复",
     flapping: "抖动",
+    silenced: "已静默",
+    quiet_hours: "静默时段",
+    inhibited: "已抑制",
     test: "测试",
     pending: "等待",
     sent: "已送达",

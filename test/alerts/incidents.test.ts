@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { Transition } from "../../src/core/alert.ts";
 import type { StatePort } from "../../src/core/ports.ts";
-import { type IncidentDeps, Incidents, type Telling } from "../../src/alerts/incidents.ts";
+import { Incidents } from "../../src/alerts/incidents.ts";
+import type { IncidentDeps, Telling } from "../../src/alerts/telling.ts";
 import { createMemoryBackend } from "../../src/store/memory/index.ts";
 import { ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";

@@ -5,11 +5,13 @@ import path from "node:path";
 import type { AlertMessage, Job, Receipt } from "../../src/core/delivery.ts";
 import type { NodeInfo } from "../../src/core/node.ts";
 import type { Level } from "../../src/core/rule.ts";
+import type { Silence } from "../../src/core/silence.ts";
 import { parseSelector } from "../../src/core/series.ts";
 import type { Backend } from "../../src/store/contract.ts";
 import { createDirectoryReport } from "../../src/store/directory.ts";
 import { type BackendName, backends, createBackend } from "../../src/store/index.ts";
 import type { RedisSettings } from "../../src/store/redis/settings.ts";
+import { maxSilences } from "../../src/store/silence.ts";
 import { dayOf } from "../../src/store/slots.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
@@ -36,6 +38,19 @@ function receipt(id: string, changes: Partial<Receipt> = {}): Receipt {
     settledAtMs: null,
     ...changes,
   };
+}
+
+function silence(id: string, endsAtMs: number, changes: Partial<Silence> = {}): Silence {
+  const matchers = {
+    node: ["web-*"],
+    cluster: null,
+    rule: null,
+    index: null,
+    level: ["warning" as const],
+    labels: { mount: "/数据*" },
+  };
+  const said = { author: "ada", comment: "an upgrade" };
+  return { id, matchers, startsAtMs: 1_000, endsAtMs, createdAtMs: 1_000, ...said, ...changes };
 }
 
 function job(id: string, changes: Partial<Job> & { level?: Level } = {}): Job {
@@ -602,6 +617,48 @@ describe("storage backends", () => {
         await outbox.remove(job("elsewhere", { channel: "mail" }));
         assert.equal(await outbox.nextDueMs("mail"), null);
         assert.equal((await outbox.depth()).has("mail"), false);
+      });
+
+      it("keeps silences for all, replaced by id, and forgets them a day after their end", async () => {
+        const { silences } = backend;
+        const hourMs = 3_600_000;
+        const ids = async (): Promise<string[]> =>
+          (await silences.list()).map(({ id }) => id).sort();
+        assert.deepEqual(await silences.list(), []);
+        const first = silence("a", clock.now() + hourMs);
+        await silences.put(first);
+        assert.deepEqual(await silences.list(), [first]);
+        await silences.put(silence("b", clock.now() + 30 * hourMs));
+        const ended = { ...first, endsAtMs: clock.now() };
+        await silences.put(ended);
+        assert.deepEqual(
+          (await silences.list()).find(({ id }) => id === "a"),
+          ended,
+        );
+        if (backend.name !== "memory")
+          assert.equal((await (await open()).silences.list()).length, 2);
+        await clock.advance(24 * hourMs - 1);
+        assert.deepEqual(await ids(), ["a", "b"]);
+        await clock.advance(1);
+        assert.deepEqual(await ids(), ["b"]);
+        await silences.put(silence("c", clock.now() + hourMs));
+        assert.deepEqual(await ids(), ["b", "c"]);
+      });
+
+      it("keeps no more silences than so many: those that are over go first, then none is taken", async () => {
+        const { silences } = backend;
+        const soonMs = clock.now() + 1_000;
+        await silences.put(silence("over", clock.now()));
+        for (let n = 1; n < maxSilences; n++) await silences.put(silence(`s${n}`, soonMs));
+        await silences.put(silence("last", soonMs));
+        const listed = (await silences.list()).map(({ id }) => id);
+        assert.equal(listed.length, maxSilences);
+        assert.ok(listed.includes("last") && !listed.includes("over"));
+        await assert.rejects(silences.put(silence("more", soonMs)), { code: "CONFLICT" });
+        await silences.put(silence("last", clock.now()));
+        await silences.put(silence("more", soonMs));
+        assert.equal((await silences.list()).length, maxSilences);
+        assert.equal(backend.status().status, "ok");
       });
 
       describe("with series on top", () => {

@@ -8,6 +8,8 @@ import type {
   SourceState,
 } from "../../src/api/ports.ts";
 import { bucketsOf } from "./buckets.ts";
+import type { Mute } from "../../src/core/mute.ts";
+import type { Silence } from "../../src/core/silence.ts";
 import type { Incident } from "../../src/core/alert.ts";
 import type { ChannelSpec, Outcome, Receipt } from "../../src/core/delivery.ts";
 import type { NodeInfo } from "../../src/core/node.ts";
@@ -168,6 +170,8 @@ export class MemoryView implements AgentView {
     { source: "file", status: status(), revision: "r1", rules: 1, channels: 1 },
   ];
   incidentList: Incident[] = [];
+  silenceList: Silence[] = [];
+  mute: Mute | null = null;
   channelList: ChannelState[] = [channel()];
   receiptList: Receipt[] = [];
   accepted: ForeignAlert[] = [];
@@ -248,6 +252,30 @@ export class MemoryView implements AgentView {
   async configOf(node: string): Promise<Record<string, unknown> | null> {
     await this.#answer();
     return this.configs.get(node) ?? null;
+  }
+
+  mutes(): Promise<(incident: Incident) => Mute | null> {
+    return Promise.resolve(({ status }) => (status === "firing" ? this.mute : null));
+  }
+
+  async silences(): Promise<Silence[]> {
+    await this.#answer();
+    return this.silenceList;
+  }
+
+  async silence(silence: Silence): Promise<void> {
+    await this.#answer();
+    this.silenceList.push(silence);
+  }
+
+  async endSilence(id: string): Promise<Silence | null> {
+    await this.#answer();
+    const at = this.silenceList.findIndex((one) => one.id === id);
+    const found = this.silenceList[at];
+    if (found === undefined) return null;
+    const ended = { ...found, endsAtMs: noonMs };
+    this.silenceList[at] = ended;
+    return ended;
   }
 
   acknowledge(id: string, by: string): Promise<Incident | null> {

@@ -36,6 +36,7 @@ describe("the status page", () => {
         endedAtMs: noonMs - 60_000,
       }),
     ];
+    view.mute = { reason: "quiet_hours", id: "nights" };
     view.parts = { collect: status("degraded", "temperature: no sensor") };
     view.sourceList = [
       { source: "admin", status: status("down", "502"), revision: "etag-7", rules: 3, channels: 2 },
@@ -48,7 +49,7 @@ describe("the status page", () => {
       "88.8 %",
       "2.5 MB/s",
       "cpu-high",
-      "flapping, no data, acknowledged by li",
+      "quiet hours (nights), flapping, no data, acknowledged by li",
       "disk-full",
       "Ended lately",
       "temperature: no sensor",

@@ -18,7 +18,7 @@ function unknownAlert(): AgentError {
   return new AgentError("NOT_FOUND", "no alert of that id is known");
 }
 
-function listAlerts({ view }: RouteDeps, call: Call): Reply {
+async function listAlerts({ view }: RouteDeps, call: Call): Promise<Reply> {
   const { status, level, ...page } = readQuery(
     {
       status: v.optional(oneOf(["firing", "resolved"])),
@@ -30,9 +30,10 @@ function listAlerts({ view }: RouteDeps, call: Call): Reply {
   const wanted = (incident: Incident): boolean =>
     (status === undefined || incident.status === status) &&
     (level === undefined || incident.level === level);
+  const muteOf = await view.mutes();
   return listReply("alerts", view.incidents().filter(wanted), page, {
     key: ({ startedAtMs, id }) => newestFirst(startedAtMs, id),
-    show: showIncident,
+    show: (incident) => showIncident(incident, muteOf(incident)),
   });
 }
 
@@ -40,9 +41,10 @@ async function oneAlert({ view, redactor }: RouteDeps, call: Call): Promise<Repl
   noQuery(call.query);
   const incident = view.incidents().find(({ id }) => id === call.params.id);
   if (incident === undefined) throw unknownAlert();
+  const muteOf = await view.mutes();
   const receipts = await view.receipts({ alert: incident.id, limit: maxDeliveries });
   return jsonReply({
-    ...showIncident(incident),
+    ...showIncident(incident, muteOf(incident)),
     deliveries: receipts.map((receipt) => showReceipt(receipt, redactor)),
   });
 }
@@ -52,7 +54,8 @@ async function acknowledge({ view }: RouteDeps, call: Call): Promise<Reply> {
   const { by } = checked(strictObject({ by: v.nullish(shortText(100)) }), call.body);
   const incident = await view.acknowledge(call.params.id ?? "", by ?? unnamed);
   if (incident === null) throw unknownAlert();
-  return jsonReply(showIncident(incident));
+  const muteOf = await view.mutes();
+  return jsonReply(showIncident(incident, muteOf(incident)));
 }
 
 /** Incidents of this node: those that fire and those that ended. */

@@ -14,7 +14,8 @@ import { createGate } from "./gate.ts";
 import type { RecordLog } from "./log.ts";
 import { createFileReceipts } from "./receipts.ts";
 import { createShelf } from "./shelf.ts";
-import { createFileSmall } from "./small.ts";
+import { createFileSilences } from "./silences.ts";
+import { createFileSmall, type SmallDeps } from "./small.ts";
 
 export interface FileSettings {
   /** `storage.dir`; the files are in a directory of their own below. */
@@ -47,12 +48,13 @@ function startSweeping({
   });
 }
 
-/** What messages need on their way; only receipts are kept in files. */
-function createDelivery(
-  deps: Parameters<typeof createFileReceipts>[0] & { readonly clock: Clock },
-): Pick<Backend, "receipts" | "outbox" | "meter"> {
+/** What is a port of its own; only receipts and silences are kept in files. */
+function createPorts(
+  deps: SmallDeps & { readonly clock: Clock },
+): Pick<Backend, "receipts" | "silences" | "outbox" | "meter"> {
   return {
     receipts: createFileReceipts(deps),
+    silences: createFileSilences(deps),
     outbox: createMemoryOutbox(),
     meter: createMemoryMeter(deps.clock),
   };
@@ -108,7 +110,7 @@ export function createFileBackend(
       // Not waited for: a disk may take seconds for it.
       synced = synced.then(() => shelf.sync()).catch(note("store not synced"));
     },
-    ...createDelivery(deps),
+    ...createPorts(deps),
   };
 }
 

@@ -9,6 +9,7 @@ import { dayMs } from "../slots.ts";
 import { createMemoryMeter } from "./meter.ts";
 import { createMemoryOutbox } from "./outbox.ts";
 import { createMemoryReceipts } from "./receipts.ts";
+import { createMemorySilences } from "./silences.ts";
 
 /** The default of `metrics.retention_days`. */
 const defaultRetentionDays = 7;
@@ -148,6 +149,7 @@ export function createMemoryBackend({
     ...createSeries(clock),
     ...createSmall(clock, retentionDays),
     receipts: createMemoryReceipts({ perChannel: receiptsPerChannel }),
+    silences: createMemorySilences(clock),
     outbox: createMemoryOutbox(),
     meter: createMemoryMeter(clock),
   };

@@ -1,11 +1,11 @@
 /** What one command is needed for; a command that is not here cannot be sent. */
 const needs = {
-  hset: "blocks, tiers, states, documents, receipts",
+  hset: "blocks, tiers, states, documents, receipts, silences",
   hsetnx: "a schema's number is taken once",
   hmget: "blocks, schemas, documents; the script looks whether a day is as it was read",
-  hgetall: "alert states, tiers",
+  hgetall: "alert states, tiers, silences",
   hkeys: "what there is of a day",
-  hdel: "states that are over, blocks that were compacted",
+  hdel: "states and silences that are over, blocks that were compacted",
   expire: "every key goes by itself",
   expireat: "a day goes as a whole",
   zadd: "when nodes and channels were last seen",

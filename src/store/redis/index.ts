@@ -10,6 +10,7 @@ import { createKeys } from "./keys.ts";
 import { createRedisNodes } from "./nodes.ts";
 import { createRedisReceipts } from "./receipts.ts";
 import { createRedisMeter } from "./meter.ts";
+import { createRedisSilences } from "./silences.ts";
 import { redisTarget, type RedisSettings } from "./settings.ts";
 
 /** A backend in a Redis 6.2+ or Valkey that the fleet shares. Throws CONFIG_INVALID when a setting is wrong. */
@@ -36,6 +37,7 @@ export function createRedisBackend(
     ...createRedisNodes(deps),
     ...createRedisHashes(deps),
     receipts: createRedisReceipts(deps),
+    silences: createRedisSilences(deps),
     outbox: createMemoryOutbox(),
     meter: createRedisMeter(connection, keys),
   };

@@ -19,6 +19,8 @@ export interface Keys {
   departures(robot: string): string;
   /** HASH: how long a robot is closed, and its messages of a day; in the same slot as its departures. */
   robot(robot: string): string;
+  /** HASH: silences of the fleet by id. */
+  readonly silences: string;
   /** ZSET: channels by when they last had a receipt. */
   readonly channels: string;
   /** ZSET: ids of a channel's receipts by the time of their message. */
@@ -44,6 +46,7 @@ export function createKeys(prefix: string): Keys {
     documents: (node) => `${prefix}:c:${tag(node)}`,
     departures: (robot) => `${prefix}:b:${tag(robot)}`,
     robot: (robot) => `${prefix}:b:${tag(robot)}:d`,
+    silences: `${prefix}:s`,
     channels: `${prefix}:r`,
     receiptIds: (channel) => `${prefix}:r:${tag(channel)}`,
     receipts: (channel) => `${prefix}:r:${tag(channel)}:d`,

@@ -73,6 +73,15 @@ async function useAll(backend: Backend, clock: ManualClock): Promise<void> {
     (await backend.nodes()).map(({ name }) => name),
     ["node-1"],
   );
+  const { silences } = backend;
+  const anything = { node: ["*"], cluster: null, rule: null, index: null, level: null, labels: {} };
+  const said = { matchers: anything, author: "ada", comment: "", startsAtMs: 0, createdAtMs: 0 };
+  await silences.put({ id: "old", endsAtMs: clock.now() - 30 * 86_400_000, ...said });
+  await silences.put({ id: "new", endsAtMs: clock.now() + 1_000, ...said });
+  assert.deepEqual(
+    (await silences.list()).map(({ id }) => id),
+    ["new"],
+  );
   for (let n = 0; n < 1_005; n++) await backend.receipts.put(receipt(`r${n}`, n));
   assert.equal((await backend.receipts.list({ limit: 2_000 })).length, 1_000);
   assert.ok(await backend.aheadMs?.());

@@ -1,0 +1,31 @@
+import type { Mute } from "../core/mute.ts";
+import type { Clock, Log, StatePort } from "../core/ports.ts";
+import type { DecideSettings, Decision } from "./decide.ts";
+import type { Mutes } from "./mutes.ts";
+import type { News } from "./record.ts";
+
+/** News on their way to people and records. */
+export interface Telling extends News {
+  /** It may have been told already: whoever told it did not live to say so. */
+  readonly again: boolean;
+}
+
+/** What was decided about a transition. */
+export interface Concluded {
+  readonly news: News;
+  readonly suppressed: Decision["suppressed"];
+  /** What holds the message back; null: nothing. */
+  readonly mute: Mute | null;
+}
+
+export interface IncidentDeps {
+  readonly clock: Clock;
+  readonly port: StatePort;
+  readonly log: Log;
+  readonly settings: () => DecideSettings;
+  readonly newId: () => string;
+  /** What holds messages back; without it, nothing does. */
+  readonly mutes?: Mutes;
+  /** Called after the new state was saved (or saving failed and was logged). What it rejects is told again later. */
+  readonly tell: (telling: Telling) => Promise<void>;
+}
