@@ -66,7 +66,7 @@ function freshIncident(transition: Transition, id: string): Incident {
     threshold: transition.threshold,
     value: transition.value,
     peak: transition.peak,
-    startedAtMs: transition.atMs,
+    startedAtMs: transition.claimedAtMs ?? transition.atMs,
     updatedAtMs: transition.atMs,
     endedAtMs: null,
     flaps: 0,
@@ -175,7 +175,7 @@ function onResolved(
   const ended = {
     ...followed(transition),
     status: "resolved",
-    endedAtMs: transition.atMs,
+    endedAtMs: Math.max(before.incident.startedAtMs, transition.claimedAtMs ?? transition.atMs),
   } as const;
   const record = changed(withIncident(before, ended), transition.atMs);
   const flapping = beginFlapping(record, transition.atMs);

@@ -19,6 +19,14 @@ export interface Telling {
   readonly suppressed: Decision["suppressed"];
 }
 
+/** An alert as somebody else reports it, again and again while it fires. */
+export interface Report {
+  /** `fired` or `resolved`; whether it fires anew or goes on follows from what is known of it. */
+  readonly transition: Transition;
+  /** When it is over unless it is reported again, Unix milliseconds. */
+  readonly untilMs: number;
+}
+
 export interface IncidentDeps {
   readonly clock: Clock;
   readonly port: StatePort;
@@ -36,6 +44,8 @@ const keepEndedMs = 24 * 3_600_000;
 const keepEnded = 500;
 /** Alerts of others that are remembered. */
 const keepForeign = 1_000;
+/** Nobody could report anything while we were away: Prometheus, which reports each minute, gets this long to do so. */
+const hearingMs = 5 * 60_000;
 
 const recordOf = { fired: "firing", escalated: "escalated", resolved: "resolved" } as const;
 
@@ -50,6 +60,9 @@ export class Incidents {
   readonly #records = new Map<string, AlertRecord>();
   readonly #savedAtMs = new Map<string, number>();
   #ended: Incident[] = [];
+  /** Of an earlier run and not reported since: until `#hearingUntilMs` they are not over only because their time is. */
+  readonly #unheard = new Set<string>();
+  #hearingUntilMs = 0;
 
   constructor(deps: IncidentDeps) {
     this.#deps = deps;
@@ -58,9 +71,11 @@ export class Incidents {
 
   /** Takes up the incidents of an earlier run; what is unreadable is dropped with a warning. */
   async restore(): Promise<void> {
+    this.#hearingUntilMs = this.#deps.clock.now() + hearingMs;
     for (const [key, text] of await this.#deps.port.load()) {
       try {
         this.#records.set(key, parseRecord(text));
+        this.#unheard.add(key);
       } catch (cause) {
         const why = cause instanceof v.ValiError ? cause.message : errorText(cause);
         this.#deps.log.warn("incident unreadable", { alert: key, cause: why });
@@ -93,9 +108,24 @@ export class Incidents {
     };
   }
 
+  /** Alerts that others go on reporting while they fire, and once they are over: the way of our own. */
+  async report(reports: readonly Report[]): Promise<void> {
+    const tellings = reports.flatMap(({ transition, untilMs }) => {
+      const { key } = transition.subject;
+      this.#unheard.delete(key);
+      const known = this.#records.get(key);
+      const goesOn = transition.kind === "fired" && known !== undefined && isOpen(known);
+      const kind = goesOn ? "still" : transition.kind;
+      const telling = this.#take({ ...transition, kind }, true, untilMs);
+      return telling === null ? [] : [telling];
+    });
+    this.#dropForeign();
+    await this.#conclude(tellings);
+  }
+
   /** What time alone does: flapping ends, foreign alerts that nobody repeats are over, old ones are forgotten. */
   async tick(nowMs: number): Promise<void> {
-    const tellings: Telling[] = [];
+    const tellings = this.#expire(nowMs);
     for (const [key, record] of this.#records) {
       const calm = settleFlapping(record, nowMs, this.#settingsFor(record.incident.subject));
       if (calm !== null) tellings.push(this.#keep(key, calm, nowMs, null));
@@ -145,12 +175,28 @@ export class Incidents {
     return all.sort((a, b) => order(a) - order(b) || b.startedAtMs - a.startedAtMs);
   }
 
-  /** Others may name any index and node: the oldest of too many are forgotten. */
+  /** Ends the alerts that their senders should have reported again by now and did not. */
+  #expire(nowMs: number): Telling[] {
+    if (nowMs >= this.#hearingUntilMs) this.#unheard.clear();
+    return [...this.#records].flatMap(([key, { incident, untilMs }]) => {
+      if (untilMs === undefined || nowMs < untilMs) return [];
+      if (incident.status !== "firing" || this.#unheard.has(key)) return [];
+      const over = { kind: "resolved", atMs: nowMs, claimedAtMs: untilMs, reason: null } as const;
+      const telling = this.#take({ ...incident, ...over }, true);
+      return telling === null ? [] : [telling];
+    });
+  }
+
+  /** Others may name any index and node: of too many the oldest are forgotten, those that are over first. */
   #dropForeign(): void {
     const foreign = [...this.#records].filter(([, record]) => record.foreign);
     if (foreign.length <= keepForeign) return;
-    const age = ([, { incident }]: (typeof foreign)[number]): number => incident.updatedAtMs;
-    const oldest = foreign.toSorted((a, b) => age(a) - age(b)).slice(0, -keepForeign);
+    const oldest = foreign
+      .toSorted(
+        ([, a], [, b]) =>
+          Number(isOpen(a)) - Number(isOpen(b)) || a.incident.updatedAtMs - b.incident.updatedAtMs,
+      )
+      .slice(0, -keepForeign);
     for (const [key] of oldest) this.#forget(key);
   }
 
@@ -165,7 +211,7 @@ export class Incidents {
     return { ...settings, cooldownMs: subject.cooldownMs ?? settings.cooldownMs };
   }
 
-  #take(transition: Transition, foreign: boolean): Telling | null {
+  #take(transition: Transition, foreign: boolean, untilMs?: number): Telling | null {
     const { key } = transition.subject;
     const before = this.#records.get(key);
     const settings = this.#settingsFor(transition.subject);
@@ -176,7 +222,9 @@ export class Incidents {
     const { kind } = transition;
     const record =
       kind === "fired" || kind === "escalated" || kind === "resolved" ? recordOf[kind] : null;
-    return this.#keep(key, decision, transition.atMs, record);
+    const timed =
+      untilMs === undefined ? decision : { ...decision, record: { ...decision.record, untilMs } };
+    return this.#keep(key, timed, transition.atMs, record);
   }
 
   #keep(key: string, decision: Decision, atMs: number, record: Telling["record"]): Telling {
@@ -206,7 +254,8 @@ export class Incidents {
     const { incident } = record;
     const idleMs = nowMs - incident.updatedAtMs;
     const { cooldownMs } = this.#settingsFor(incident.subject);
-    if (record.foreign && isOpen(record) && idleMs >= Math.max(cooldownMs, flapWindowMs))
+    const isUntimed = record.foreign && record.untilMs === undefined;
+    if (isUntimed && isOpen(record) && idleMs >= Math.max(cooldownMs, flapWindowMs))
       this.#set(
         key,
         withIncident(record, { status: "resolved", endedAtMs: incident.updatedAtMs }),

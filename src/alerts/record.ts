@@ -13,8 +13,10 @@ export interface AlertRecord {
   readonly open: boolean;
   /** When it fired and recovered of late, Unix milliseconds. */
   readonly changesMs: readonly number[];
-  /** Handed in by somebody else: nobody will say when it is over. */
+  /** Handed in by somebody else. */
   readonly foreign: boolean;
+  /** When it is over unless its sender reports it again; missing: nobody will say when it is over. */
+  readonly untilMs?: number;
 }
 
 const minuteMs = 60_000;
@@ -66,15 +68,16 @@ const savedRecord = v.object({
       operator: v.nullable(v.picklist(operators)),
       message: optionalText,
       runbookUrl: optionalText,
+      sourceUrl: v.exactOptional(v.string()),
       channels: v.nullable(v.array(v.string())),
       cooldownMs: optionalNumber,
       node: v.object({ cluster: v.string(), name: v.string(), ip: v.string() }),
     }),
     status: v.picklist(["firing", "resolved"]),
     level: v.picklist(levels),
-    threshold: v.number(),
-    value: v.number(),
-    peak: v.number(),
+    threshold: optionalNumber,
+    value: optionalNumber,
+    peak: optionalNumber,
     startedAtMs: v.number(),
     updatedAtMs: v.number(),
     endedAtMs: optionalNumber,
@@ -95,6 +98,7 @@ const savedRecord = v.object({
   open: v.boolean(),
   changesMs: v.array(v.number()),
   foreign: v.boolean(),
+  untilMs: v.exactOptional(v.number()),
 });
 
 /** A saved record; throws on anything that is none. */
