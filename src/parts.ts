@@ -113,6 +113,7 @@ function teller(
     const { id, incident, atMs, message, record, again } = telling;
     const { subject } = incident;
     const series = seriesKey(subject.index, subject.labels);
+    const isOwn = nodeId(subject.node) === nodeId(parts.node);
     const found = await causes(telling, parts.node, evidence);
     if (record !== null)
       cluster()?.tell({ incident, transition: record, atMs, biggest: found?.[0] });
@@ -120,7 +121,7 @@ function teller(
       id,
       atMs,
       incident,
-      recent: storage.series.recent(series, sparklineValues),
+      recent: isOwn ? storage.series.recent(series, sparklineValues) : [],
       evidence: found,
       publicUrl: settings.config.server.public_url,
     };

@@ -14,6 +14,7 @@ import type { Notifier } from "./notify/notifier.ts";
 import { createOwnMetrics, processMetrics } from "./telemetry/agent.ts";
 import { writeFamilies } from "./telemetry/exposition.ts";
 import { acceptAlert } from "./foreign-alert.ts";
+import { takeReports } from "./reported-alerts.ts";
 import { ownMetrics, type MeasuredParts } from "./own-metrics.ts";
 import type { Cluster } from "./kubernetes/cluster.ts";
 import type { Storage } from "./storage.ts";
@@ -119,13 +120,40 @@ function quietView({ silences, incidents, storage, restored }: ViewParts): Quiet
   };
 }
 
+/** The ways in for alerts of others. */
+function inward({
+  node,
+  clock,
+  storage,
+  collection,
+  incidents,
+  restored,
+}: ViewParts): Pick<AgentView, "acceptAlert" | "takeReports"> {
+  const deps = () => ({
+    node,
+    nowMs: clock.now(),
+    backend: storage.backend,
+    incidents,
+    unitOf: (index: string) =>
+      collection.definitions().find(({ name }) => name === index)?.unit ?? "",
+  });
+  return {
+    acceptAlert: async (alert) => {
+      await restored;
+      return acceptAlert(alert, deps());
+    },
+    takeReports: async (alerts) => {
+      await restored;
+      await takeReports(alerts, deps());
+    },
+  };
+}
+
 /** All the API may ask, answered by the parts. */
 export function createView(parts: ViewParts): AgentView {
   const { node, clock, storage, collection, incidents, notifier, inForce } = parts;
   const startedAtMs = clock.now();
   const own = createOwnMetrics([...processMetrics(startedAtMs), ...ownMetrics(parts)]);
-  const unitOf = (index: string): string =>
-    collection.definitions().find(({ name }) => name === index)?.unit ?? "";
   return {
     node,
     version: parts.version,
@@ -146,16 +174,7 @@ export function createView(parts: ViewParts): AgentView {
     rules: () => inForce.book.policy.rules,
     sources: () => sourceStates(parts, startedAtMs),
     incidents: () => incidents.list(),
-    acceptAlert: async (alert) => {
-      await parts.restored;
-      return acceptAlert(alert, {
-        node,
-        nowMs: clock.now(),
-        backend: storage.backend,
-        incidents,
-        unitOf,
-      });
-    },
+    ...inward(parts),
     ...quietView(parts),
     channels: () => notifier.states(),
     testChannel: (name) => notifier.test(name),

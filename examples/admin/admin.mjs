@@ -133,7 +133,9 @@ function checkRecord(text) {
   if (typeof record?.index !== "string" || record.index === "")
     throw new Refusal(422, "index: expected a text");
   for (const name of ["threshold", "current_value", "timestamp"])
-    if (typeof record[name] !== "number") throw new Refusal(422, `${name}: expected a number`);
+    // An alert of others may come without a value and a threshold.
+    if (typeof record[name] !== "number" && (record[name] !== null || name === "timestamp"))
+      throw new Refusal(422, `${name}: expected a number`);
   if (record.id !== undefined && typeof record.id !== "string")
     throw new Refusal(422, "id: expected a text");
   return { id: randomUUID(), ...record };

@@ -19,8 +19,9 @@ export interface RecordDelivery {
 /** What is posted to the admin server about one message; times in Unix seconds. */
 export interface AlertRecord {
   readonly index: string;
-  readonly threshold: number;
-  readonly current_value: number;
+  /** Null, as value and peak: an alert of somebody else's that names none. */
+  readonly threshold: number | null;
+  readonly current_value: number | null;
   readonly timestamp: number;
   /** Unique per record. */
   readonly id: string;
@@ -36,7 +37,7 @@ export interface AlertRecord {
   readonly ip: string;
   readonly started_at: number;
   readonly ended_at: number | null;
-  readonly peak: number;
+  readonly peak: number | null;
   readonly message: string;
   /** Null when the receipts could not be read. */
   readonly deliveries: readonly RecordDelivery[] | null;

@@ -162,7 +162,7 @@ function onResolved(
   const ended = {
     ...followed(transition),
     status: "resolved",
-    endedAtMs: transition.atMs,
+    endedAtMs: Math.max(before.incident.startedAtMs, transition.claimedAtMs ?? transition.atMs),
   } as const;
   const record = changed(withIncident(before, ended), transition.atMs);
   const flapping = beginFlapping(record, transition.atMs);

@@ -1,19 +1,19 @@
-import * as v from "valibot";
 import type { AlertSubject, Incident, Transition } from "../core/alert.ts";
-import { errorText } from "../core/errors.ts";
 import type { MessageTopic, Mute } from "../core/mute.ts";
-import { Unsaved } from "../base/saved.ts";
 import { decide, settleFlapping, type DecideSettings, type Decision } from "./decide.ts";
+import { Handover } from "./handover.ts";
 import { holdBack } from "./hold.ts";
-import type { Concluded, IncidentDeps } from "./telling.ts";
-import {
-  flapWindowMs,
-  isNews,
-  type News,
-  parseRecord,
-  withIncident,
-  type AlertRecord,
-} from "./record.ts";
+import { Records } from "./records.ts";
+import type { Concluded, IncidentDeps, Report } from "./telling.ts";
+import { flapWindowMs, isNews, type News, withIncident, type AlertRecord } from "./record.ts";
+
+/** Times that are not those of the transition itself. */
+interface Times {
+  /** When the news are from. */
+  readonly toldAtMs?: number;
+  /** When it is over unless it is reported again. */
+  readonly untilMs?: number;
+}
 
 /** Values and peaks are saved at most this often while nothing else changes. */
 const saveEveryMs = 60_000;
@@ -22,6 +22,8 @@ const keepEndedMs = 24 * 3_600_000;
 const keepEnded = 500;
 /** Alerts of others that are remembered. */
 const keepForeign = 1_000;
+/** Nobody could report anything while we were away: Prometheus, which reports each minute, gets this long to do so. */
+const hearingMs = 5 * 60_000;
 
 const recordOf = { fired: "firing", escalated: "escalated", resolved: "resolved" } as const;
 
@@ -32,31 +34,25 @@ function isOpen(record: AlertRecord): boolean {
 /** Every incident of this node: what is going on, what was told of it, and what ended of late. */
 export class Incidents {
   readonly #deps: IncidentDeps;
-  readonly #unsaved: Unsaved;
-  readonly #records = new Map<string, AlertRecord>();
-  readonly #savedAtMs = new Map<string, number>();
-  /** What could not be handed over, or not by an earlier run as far as is known; oldest first. */
-  #owed: News[] = [];
+  readonly #records: Records;
+  readonly #handover: Handover;
   #ended: Incident[] = [];
+  /** Of an earlier run and not reported since: until `#hearingUntilMs` they are not over only because their time is. */
+  readonly #unheard = new Set<string>();
+  #hearingUntilMs = 0;
 
   constructor(deps: IncidentDeps) {
     this.#deps = deps;
-    this.#unsaved = new Unsaved(deps.port);
+    this.#records = new Records(deps);
+    this.#handover = new Handover(deps, this.#records);
   }
 
   /** Takes up the incidents of an earlier run; what is unreadable is dropped with a warning. */
   async restore(): Promise<void> {
-    for (const [key, text] of await this.#deps.port.load()) {
-      try {
-        const record = parseRecord(text);
-        this.#records.set(key, record);
-        const known = new Set(this.#owed.map(({ id }) => id));
-        this.#owed.push(...record.untold.filter(({ id }) => !known.has(id)));
-      } catch (cause) {
-        const why = cause instanceof v.ValiError ? cause.message : errorText(cause);
-        this.#deps.log.warn("incident unreadable", { alert: key, cause: why });
-        this.#unsaved.set(key, null);
-      }
+    this.#hearingUntilMs = this.#deps.clock.now() + hearingMs;
+    for (const [key, { untold }] of await this.#records.restore()) {
+      this.#handover.owe(untold);
+      this.#unheard.add(key);
     }
   }
 
@@ -68,19 +64,15 @@ export class Incidents {
       const one = this.#take(transition, false);
       return one === null ? [] : [one];
     });
-    await this.#conclude(concluded);
+    await this.#handover.tell(concluded.map(({ news }) => news));
   }
 
   /**
    * Tells what was decided and not handed over, by an earlier run too. To be called when the channels are known: with
    * none there is nobody to tell.
    */
-  async tellOwed(): Promise<void> {
-    const owed = this.#owed;
-    if (owed.length === 0) return;
-    this.#owed = [];
-    for (const news of owed) await this.#tell(news, true);
-    await this.#save();
+  tellOwed(): Promise<void> {
+    return this.#handover.tellOwed();
   }
 
   /** An alert of somebody else's: it is told, falls into the cooldown of an earlier one, or is held back. */
@@ -89,41 +81,57 @@ export class Incidents {
     reportedAtMs: number,
   ): Promise<{ incident: Incident; suppressed: string | null; mute: Mute | null }> {
     await this.#learn([this.#decide(transition, true)]);
-    const concluded = this.#take(transition, true, reportedAtMs);
+    const concluded = this.#take(transition, true, { toldAtMs: reportedAtMs });
     if (concluded === null) throw new TypeError("a firing always concerns an incident");
     this.#dropForeign();
-    await this.#conclude([concluded]);
+    await this.#handover.tell([concluded.news]);
     const { news, suppressed, mute } = concluded;
     return { incident: news.incident, suppressed: news.message === null ? suppressed : null, mute };
   }
 
+  /** Alerts that others go on reporting while they fire, and once they are over: the way of our own. */
+  async report(reports: readonly Report[]): Promise<void> {
+    for (const { transition } of reports) this.#unheard.delete(transition.subject.key);
+    const decisions = reports.map(({ transition }) =>
+      this.#decide(this.#goingOn(transition), true),
+    );
+    await this.#learn(decisions);
+    const concluded = this.#takeAll(reports);
+    this.#dropForeign();
+    await this.#handover.tell(concluded.map(({ news }) => news));
+  }
+
   /** What time alone does: flapping ends, foreign alerts that nobody repeats are over, old ones are forgotten. */
   async tick(nowMs: number): Promise<void> {
+    const overdue = this.#overdue(nowMs);
     const calmed = (record: AlertRecord): Decision | null =>
       settleFlapping(record, nowMs, this.#settingsFor(record.incident.subject));
-    await this.#learn([...this.#records.values()].map(calmed));
-    const concluded: Concluded[] = [];
-    for (const [key, record] of this.#records) {
+    await this.#learn([
+      ...overdue.map((transition) => this.#decide(transition, true)),
+      ...this.#records.all().map(([, record]) => calmed(record)),
+    ]);
+    const concluded = this.#takeAll(overdue.map((transition) => ({ transition })));
+    for (const [key, record] of this.#records.all()) {
       const calm = calmed(record);
       if (calm !== null)
         concluded.push(this.#keep(key, this.#held(record, calm), { atMs: nowMs, record: null }));
       this.#age(key, this.#records.get(key) ?? record, nowMs);
     }
-    await this.#conclude(concluded);
+    await this.#handover.tell(concluded.map(({ news }) => news));
   }
 
   /** Marks the incidents whose samples are missing, by alert key. */
   markNoData(keys: ReadonlySet<string>): void {
-    for (const [key, record] of this.#records)
+    for (const [key, record] of this.#records.all())
       if (isOpen(record) && record.incident.noData !== keys.has(key))
-        this.#set(key, withIncident(record, { noData: keys.has(key) }), 0);
+        this.#records.set(key, withIncident(record, { noData: keys.has(key) }));
   }
 
   /** Ends incidents that no rule stands behind any more. `live` are the keys of alerts that fire. */
   async endOrphans(live: Pick<ReadonlySet<string>, "has">, nowMs: number): Promise<void> {
-    const orphans = [...this.#records].filter(
-      ([key, record]) => isOpen(record) && !record.foreign && !live.has(key),
-    );
+    const orphans = this.#records
+      .all()
+      .filter(([key, record]) => isOpen(record) && !record.foreign && !live.has(key));
     await this.handle(
       orphans.map(([, { incident }]) => ({
         ...incident,
@@ -136,13 +144,13 @@ export class Incidents {
 
   /** Somebody takes care of it: nothing more is sent until it escalates. Null: no such open incident. */
   async acknowledge(id: string, by: string): Promise<Incident | null> {
-    const found = [...this.#records].find(
-      ([, record]) => record.incident.id === id && isOpen(record),
-    );
+    const found = this.#records
+      .all()
+      .find(([, record]) => record.incident.id === id && isOpen(record));
     if (found === undefined) return null;
     const record = withIncident(found[1], { acknowledgedBy: by });
-    this.#set(found[0], record, 0);
-    await this.#save();
+    this.#records.set(found[0], record);
+    await this.#records.save();
     return record.incident;
   }
 
@@ -154,24 +162,48 @@ export class Incidents {
 
   /** Open ones first, then the newest. */
   list(): readonly Incident[] {
-    const all = [...[...this.#records.values()].map(({ incident }) => incident), ...this.#ended];
+    const all = [...this.#records.all().map(([, { incident }]) => incident), ...this.#ended];
     const order = (incident: Incident): number => (incident.status === "firing" ? 0 : 1);
     return all.sort((a, b) => order(a) - order(b) || b.startedAtMs - a.startedAtMs);
   }
 
-  /** Others may name any index and node: the oldest of too many are forgotten. */
-  #dropForeign(): void {
-    const foreign = [...this.#records].filter(([, record]) => record.foreign);
-    if (foreign.length <= keepForeign) return;
-    const age = ([, { incident }]: (typeof foreign)[number]): number => incident.updatedAtMs;
-    const oldest = foreign.toSorted((a, b) => age(a) - age(b)).slice(0, -keepForeign);
-    for (const [key] of oldest) this.#forget(key);
+  /** Ends the alerts that their senders should have reported again by now and did not. */
+  #overdue(nowMs: number): readonly Transition[] {
+    if (nowMs >= this.#hearingUntilMs) this.#unheard.clear();
+    return this.#records.all().flatMap(([key, { incident, untilMs }]): Transition[] => {
+      if (untilMs === undefined || nowMs < untilMs) return [];
+      if (incident.status !== "firing" || this.#unheard.has(key)) return [];
+      const over = { kind: "resolved", atMs: nowMs, claimedAtMs: untilMs, reason: null } as const;
+      return [{ ...incident, ...over }];
+    });
   }
 
-  #forget(key: string): void {
-    this.#records.delete(key);
-    this.#savedAtMs.delete(key);
-    this.#unsaved.set(key, null);
+  /** What fires and is known to fire goes on firing. */
+  #goingOn(transition: Transition): Transition {
+    const known = this.#records.get(transition.subject.key);
+    const isKnown = transition.kind === "fired" && known !== undefined && isOpen(known);
+    return isKnown ? { ...transition, kind: "still" } : transition;
+  }
+
+  #takeAll(reports: readonly (Omit<Report, "untilMs"> & Times)[]): Concluded[] {
+    return reports.flatMap(({ transition, untilMs }) => {
+      const times = untilMs === undefined ? {} : { untilMs };
+      const one = this.#take(this.#goingOn(transition), true, times);
+      return one === null ? [] : [one];
+    });
+  }
+
+  /** Others may name any index and node: of too many the oldest are forgotten, those that are over first. */
+  #dropForeign(): void {
+    const foreign = this.#records.all().filter(([, record]) => record.foreign);
+    if (foreign.length <= keepForeign) return;
+    const oldest = foreign
+      .toSorted(
+        ([, a], [, b]) =>
+          Number(isOpen(a)) - Number(isOpen(b)) || a.incident.updatedAtMs - b.incident.updatedAtMs,
+      )
+      .slice(0, -keepForeign);
+    for (const [key] of oldest) this.#records.forget(key);
   }
 
   #settingsFor(subject: AlertSubject): DecideSettings {
@@ -180,7 +212,7 @@ export class Incidents {
   }
 
   #open(): readonly Incident[] {
-    return [...this.#records.values()].filter(isOpen).map(({ incident }) => incident);
+    return this.#records.all().flatMap(([, record]) => (isOpen(record) ? [record.incident] : []));
   }
 
   /** What follows from a transition if nothing holds its message back. */
@@ -204,8 +236,7 @@ export class Incidents {
     return mute === null ? decision : holdBack(before, decision, mute);
   }
 
-  /** `toldAtMs`: when the news are from, where not of the transition itself. */
-  #take(transition: Transition, foreign: boolean, toldAtMs = transition.atMs): Concluded | null {
+  #take(transition: Transition, foreign: boolean, times: Times = {}): Concluded | null {
     const { key } = transition.subject;
     const before = this.#records.get(key);
     const decided = this.#decide(transition, foreign, this.#deps.newId());
@@ -216,7 +247,10 @@ export class Incidents {
     const { kind } = transition;
     const record =
       kind === "fired" || kind === "escalated" || kind === "resolved" ? recordOf[kind] : null;
-    return this.#keep(key, decision, { atMs: toldAtMs, record });
+    const { untilMs, toldAtMs = transition.atMs } = times;
+    const timed =
+      untilMs === undefined ? decision : { ...decision, record: { ...decision.record, untilMs } };
+    return this.#keep(key, timed, { atMs: toldAtMs, record });
   }
 
   /** Remembers a decision, and with it what is to be told: one is not saved without the other. */
@@ -226,32 +260,24 @@ export class Incidents {
     about: Pick<News, "atMs" | "record">,
   ): Concluded {
     const news: News = { id: this.#deps.newId(), incident: record.incident, message, ...about };
-    if (isNews(news)) this.#set(key, { ...record, untold: [...record.untold, news] }, 0);
-    else this.#set(key, record, saveEveryMs);
+    if (isNews(news)) this.#records.set(key, { ...record, untold: [...record.untold, news] });
+    else this.#records.set(key, record, saveEveryMs);
     return { news, suppressed, mute };
-  }
-
-  /** Remembers a record, and has it saved unless it was saved less than `leastMs` ago. */
-  #set(key: string, record: AlertRecord, leastMs: number): void {
-    this.#records.set(key, record);
-    const nowMs = this.#deps.clock.now();
-    if (nowMs - (this.#savedAtMs.get(key) ?? 0) < leastMs) return;
-    this.#savedAtMs.set(key, nowMs);
-    this.#unsaved.set(key, JSON.stringify(record));
   }
 
   #age(key: string, record: AlertRecord, nowMs: number): void {
     const { incident } = record;
     const idleMs = nowMs - incident.updatedAtMs;
     const { cooldownMs } = this.#settingsFor(incident.subject);
-    if (record.foreign && isOpen(record) && idleMs >= Math.max(cooldownMs, flapWindowMs))
-      this.#set(
+    const isUntimed = record.foreign && record.untilMs === undefined;
+    if (isUntimed && isOpen(record) && idleMs >= Math.max(cooldownMs, flapWindowMs))
+      this.#records.set(
         key,
         withIncident(record, { status: "resolved", endedAtMs: incident.updatedAtMs }),
         0,
       );
     else if (!isOpen(record) && idleMs >= Math.max(keepEndedMs, cooldownMs)) {
-      this.#forget(key);
+      this.#records.forget(key);
     }
   }
 
@@ -261,35 +287,5 @@ export class Incidents {
         ? incident
         : { ...incident, status: "resolved" as const, endedAtMs: incident.updatedAtMs };
     this.#ended = [ended, ...this.#ended].slice(0, keepEnded);
-  }
-
-  async #conclude(concluded: readonly Concluded[]): Promise<void> {
-    await this.#save();
-    const all = concluded.map(({ news }) => news).filter(isNews);
-    for (const news of all) await this.#tell(news, false);
-    if (all.length > 0) await this.#save();
-  }
-
-  /** Hands news over, and forgets them then. Never rejects. */
-  async #tell(news: News, again: boolean): Promise<void> {
-    const { key } = news.incident.subject;
-    try {
-      await this.#deps.tell({ ...news, again });
-    } catch (cause) {
-      this.#owed.push(news);
-      this.#deps.log.error("news not handed over yet", { alert: key, cause: errorText(cause) });
-      return;
-    }
-    const record = this.#records.get(key);
-    if (record === undefined) return;
-    this.#set(key, { ...record, untold: record.untold.filter(({ id }) => id !== news.id) }, 0);
-  }
-
-  async #save(): Promise<void> {
-    try {
-      await this.#unsaved.save();
-    } catch (cause) {
-      this.#deps.log.debug("incidents not saved yet", { cause: errorText(cause) });
-    }
   }
 }

@@ -32,10 +32,12 @@ export interface AlertRecord {
   readonly heldLevel: Level | null;
   /** When it fired and recovered of late, Unix milliseconds. */
   readonly changesMs: readonly number[];
-  /** Handed in by somebody else: nobody will say when it is over. */
+  /** Handed in by somebody else. */
   readonly foreign: boolean;
   /** What was decided together with this state and is not known to be handed over yet, oldest first. */
   readonly untold: readonly News[];
+  /** When it is over unless its sender reports it again; missing: nobody will say when it is over. */
+  readonly untilMs?: number;
 }
 
 const minuteMs = 60_000;
@@ -83,7 +85,7 @@ export function freshIncident(transition: Transition, id: string): Incident {
     threshold: transition.threshold,
     value: transition.value,
     peak: transition.peak,
-    startedAtMs: transition.atMs,
+    startedAtMs: transition.claimedAtMs ?? transition.atMs,
     updatedAtMs: transition.atMs,
     endedAtMs: null,
     flaps: 0,
@@ -119,15 +121,16 @@ const savedIncident = v.object({
     operator: v.nullable(v.picklist(operators)),
     message: optionalText,
     runbookUrl: optionalText,
+    sourceUrl: v.exactOptional(v.string()),
     channels: v.nullable(v.array(v.string())),
     cooldownMs: optionalNumber,
     node: v.object({ cluster: v.string(), name: v.string(), ip: v.string() }),
   }),
   status: v.picklist(["firing", "resolved"]),
   level: v.picklist(levels),
-  threshold: v.number(),
-  value: v.number(),
-  peak: v.number(),
+  threshold: optionalNumber,
+  value: optionalNumber,
+  peak: optionalNumber,
   startedAtMs: v.number(),
   updatedAtMs: v.number(),
   endedAtMs: optionalNumber,
@@ -161,6 +164,7 @@ const savedRecord = v.object({
   foreign: v.boolean(),
   // An older version handed over what it had decided without noting it.
   untold: v.optional(v.array(savedNews), []),
+  untilMs: v.exactOptional(v.number()),
 });
 
 /** A saved record; throws on anything that is none. */

@@ -1,3 +1,4 @@
+import type { Transition } from "../core/alert.ts";
 import type { Mute } from "../core/mute.ts";
 import type { Clock, Log, StatePort } from "../core/ports.ts";
 import type { DecideSettings, Decision } from "./decide.ts";
@@ -16,6 +17,14 @@ export interface Concluded {
   readonly suppressed: Decision["suppressed"];
   /** What holds the message back; null: nothing. */
   readonly mute: Mute | null;
+}
+
+/** An alert as somebody else reports it, again and again while it fires. */
+export interface Report {
+  /** `fired` or `resolved`; whether it fires anew or goes on follows from what is known of it. */
+  readonly transition: Transition;
+  /** When it is over unless it is reported again, Unix milliseconds. */
+  readonly untilMs: number;
 }
 
 export interface IncidentDeps {

@@ -5,6 +5,13 @@ import type { Reply } from "./reply.ts";
 
 /** The biggest sensible body, an alert with labels and a message, has a few KiB. */
 export const maxBodyBytes = 64 * 1024;
+/** How a JSON body is read. */
+export interface JsonBody {
+  /** `optional`: a missing one is an empty object; `any`: a list is taken as well. */
+  readonly shape: "required" | "optional" | "any";
+  readonly maxBytes?: number | undefined;
+}
+
 /** A query of Grafana's that names a thousand nodes one by one has some 100 KiB. */
 const maxFormBytes = 256 * 1024;
 
@@ -91,24 +98,27 @@ function declaredWell({ headers }: IncomingMessage): boolean {
   return isJson(headers["content-type"]) && encoding === "identity";
 }
 
-function parseBody(bytes: Buffer): unknown {
+function parseBody(bytes: Buffer, shape: JsonBody["shape"]): unknown {
   const value = parseJson(decode(bytes));
   // A list would pass for an object without members.
-  if (Array.isArray(value))
+  if (Array.isArray(value) && shape !== "any")
     throw invalid([{ path: "", message: "expected an object, got a list" }]);
   return value;
 }
 
-/** Reads a JSON body; a missing optional one is an empty object. Throws INPUT_INVALID when it is not JSON. */
-export async function readJson(request: IncomingMessage, optional: boolean): Promise<BodyResult> {
+/** Reads a JSON body. Throws INPUT_INVALID when it is not JSON. */
+export async function readJson(
+  request: IncomingMessage,
+  { shape, maxBytes = maxBodyBytes }: JsonBody,
+): Promise<BodyResult> {
   if (!hasBody(request)) {
-    if (optional) return { ok: true, value: {} };
+    if (shape === "optional") return { ok: true, value: {} };
     throw invalid([{ path: "", message: "a JSON body is required" }]);
   }
   if (!declaredWell(request)) return { ok: false, reply: notJson() };
-  const bytes = await bytesWithin(request, maxBodyBytes, problem);
+  const bytes = await bytesWithin(request, maxBytes, problem);
   return Buffer.isBuffer(bytes)
-    ? { ok: true, value: parseBody(bytes) }
+    ? { ok: true, value: parseBody(bytes, shape) }
     : { ok: false, reply: bytes };
 }
 

@@ -25,6 +25,31 @@ export type ForeignOutcome =
   | { readonly status: "accepted"; readonly id: string }
   | { readonly status: "suppressed"; readonly id: string; readonly reason: string };
 
+/** An alert as a Prometheus or an Alertmanager reports it, again and again while it fires; checked. */
+export interface ReportedAlert {
+  /** A hash of its labels: what it is known by. */
+  readonly fingerprint: string;
+  readonly rule: string;
+  readonly index: string;
+  /** The labels that are told nowhere else. */
+  readonly labels: Labels;
+  readonly level: Level;
+  /** A node's name or address; null: this node. */
+  readonly node: string | null;
+  /** Null: this node's. */
+  readonly cluster: string | null;
+  readonly value: number | null;
+  readonly message: string | null;
+  readonly runbookUrl: string | null;
+  /** Where the sender shows it. */
+  readonly sourceUrl: string | null;
+  readonly state: "firing" | "resolved";
+  /** When it began or ended, not after now. */
+  readonly atMs: number;
+  /** When it is over unless it is reported again. */
+  readonly untilMs: number;
+}
+
 /** How a channel is doing. */
 export interface ChannelState {
   readonly spec: Sourced<ChannelSpec>;
@@ -110,6 +135,8 @@ export interface AgentView {
   endSilence(id: string): Promise<Silence | null>;
   acknowledge(id: string, by: string): Promise<Incident | null>;
   acceptAlert(alert: ForeignAlert): Promise<ForeignOutcome>;
+  /** Takes alerts that their sender reports again and again. */
+  takeReports(alerts: readonly ReportedAlert[]): Promise<void>;
   channels(): Promise<readonly ChannelState[]>;
   /** Sends a test message through the real way; null: no such channel. */
   testChannel(name: string): Promise<Outcome | null>;

@@ -32,8 +32,10 @@ export interface Route {
   /** `:name` is a parameter. */
   readonly path: string;
   readonly access: Access;
-  /** `form`: optional, `application/x-www-form-urlencoded`; the others are JSON. */
-  readonly body: "none" | "required" | "optional" | "form";
+  /** `form`: optional, `application/x-www-form-urlencoded`; the others are JSON: an object, with `any` a list too. */
+  readonly body: "none" | "required" | "any" | "optional" | "form";
+  /** What a JSON body may have; 64 KiB when it is not given. Few such bodies are read at a time. */
+  readonly maxBytes?: number;
   /** How a body that cannot be read is refused; as a problem when it is not given. */
   readonly refuse?: (status: number, detail: string) => Reply;
   readonly handle: (call: Call) => Reply | Promise<Reply>;

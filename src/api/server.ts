@@ -14,6 +14,7 @@ import { problem, problemOf } from "./problem.ts";
 import type { Reply } from "./reply.ts";
 import type { Route, RouteDeps } from "./route.ts";
 import { alertRoutes } from "./routes/alert.ts";
+import { alertmanagerRoutes } from "./routes/alertmanager.ts";
 import { alertsRoutes } from "./routes/alerts.ts";
 import { channelsRoutes } from "./routes/channels.ts";
 import { configRoutes } from "./routes/config.ts";
@@ -62,6 +63,9 @@ const silentMs = 60_000;
 /** Some ten kilobytes each: what is beyond would be the memory of an agent. */
 const maxConnections = 1_000;
 
+/** Bodies of more than 64 KiB that are read at once: a thousand connections must not bring a MiB each. */
+const maxLargeBodies = 8;
+
 interface RequestState {
   reply?: Reply;
 }
@@ -74,6 +78,7 @@ function allRoutes(deps: RouteDeps): Route[] {
     configRoutes,
     metricsRoutes,
     alertRoutes,
+    alertmanagerRoutes,
     alertsRoutes,
     indexesRoutes,
     nodesRoutes,
@@ -104,24 +109,44 @@ function malformed(ctx: Context): Reply | null {
   return isWellFormed(ctx) ? null : problem(400, "the address is not well-formed");
 }
 
+type ReadBody = (route: Route, ctx: Context) => Promise<BodyResult>;
+
 async function readBody(route: Route, { req }: Context): Promise<BodyResult> {
   if (route.body === "none") return { ok: true, value: {} };
   return route.body === "form"
     ? readForm(req, route.refuse)
-    : readJson(req, route.body === "optional");
+    : readJson(req, { shape: route.body, maxBytes: route.maxBytes });
+}
+
+/** Reads bodies, but only some large ones at a time; who comes too early is asked to come again. */
+function createReadBody(): ReadBody {
+  let large = 0;
+  return async (route, ctx) => {
+    if (route.maxBytes === undefined) return readBody(route, ctx);
+    if (large >= maxLargeBodies) {
+      const detail = `at most ${maxLargeBodies} such requests are read at a time; send it again in a second`;
+      return { ok: false, reply: problem(429, detail, [], { "Retry-After": "1" }) };
+    }
+    large += 1;
+    try {
+      return await readBody(route, ctx);
+    } finally {
+      large -= 1;
+    }
+  };
 }
 
 async function runRoute(
   route: Route,
   ctx: Context,
   params: Readonly<Record<string, string>>,
-  settings: ApiSettings,
+  { settings, read }: { readonly settings: ApiSettings; readonly read: ReadBody },
 ): Promise<Reply> {
   const { headers, socket } = ctx.req;
   const { access } = route;
   const refused = refusal({ access, headers, remoteAddress: socket.remoteAddress ?? "" }, settings);
   if (refused !== null) return refused;
-  const body = await readBody(route, ctx);
+  const body = await read(route, ctx);
   if (!body.ok) return body.reply;
   return route.handle({
     params,
@@ -162,10 +187,11 @@ async function send(ctx: Context, reply: Reply, draining: boolean): Promise<void
 
 function createApp(deps: ApiDeps, draining: () => boolean): Koa<RequestState> {
   const { view, clock, redactor, renderPage, settings, log } = deps;
+  const how = { settings, read: createReadBody() };
   const router: ApiRouter = new Router<RequestState>({ sensitive: true });
   for (const route of allRoutes({ view, clock, redactor, renderPage, draining }))
     router.register(route.path, [route.method], async (ctx) => {
-      ctx.state.reply = await runRoute(route, ctx, ctx.params, settings);
+      ctx.state.reply = await runRoute(route, ctx, ctx.params, how);
     });
   const failed = (cause: unknown, ctx: Context): Reply => {
     const known = problemOf(cause, redactor);

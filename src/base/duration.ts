@@ -44,7 +44,8 @@ export function parseTimeMs(input: unknown, nowMs: number): number | null {
   return parseRfc3339Ms(text);
 }
 
-function parseRfc3339Ms(text: string): number | null {
+/** Reads an RFC 3339 time, or a date or a time without a zone (UTC); Unix milliseconds, or null when it is none. */
+export function parseRfc3339Ms(text: string): number | null {
   const match =
     /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)([Zz]|[+-]\d{2}:?\d{2})?)?$/.exec(
       text,

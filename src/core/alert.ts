@@ -13,6 +13,8 @@ export interface AlertSubject {
   readonly operator: Operator | null;
   readonly message: string | null;
   readonly runbookUrl: string | null;
+  /** Where its sender shows it; only alerts of others have one. */
+  readonly sourceUrl?: string;
   readonly channels: readonly string[] | null;
   readonly cooldownMs: number | null;
   readonly node: NodeIdentity;
@@ -24,11 +26,15 @@ export interface Transition {
   readonly subject: AlertSubject;
   /** The level it is at now; of a recovery, the one it had. */
   readonly level: Level;
-  readonly threshold: number;
-  readonly value: number;
+  /** Null: its sender names none. */
+  readonly threshold: number | null;
+  /** Null: its sender names none. */
+  readonly value: number | null;
   readonly atMs: number;
+  /** When it began or ended as its sender says, not after `atMs`; missing: at `atMs`. */
+  readonly claimedAtMs?: number;
   /** The value furthest on the breaching side since it fired. */
-  readonly peak: number;
+  readonly peak: number | null;
   /** Why it ended, when no value crossed back: the rule was removed, disabled or is not for this node any more. */
   readonly reason: "rule_removed" | null;
 }
@@ -39,9 +45,10 @@ export interface Incident {
   readonly subject: AlertSubject;
   readonly status: "firing" | "resolved";
   readonly level: Level;
-  readonly threshold: number;
-  readonly value: number;
-  readonly peak: number;
+  /** Null, as value and peak: an alert of somebody else's that names none. */
+  readonly threshold: number | null;
+  readonly value: number | null;
+  readonly peak: number | null;
   readonly startedAtMs: number;
   readonly updatedAtMs: number;
   readonly endedAtMs: number | null;

@@ -77,8 +77,13 @@ export function toEvent(
   };
 }
 
-function amount(value: number, unit: string): string {
+function amount(value: number | null, unit: string): string {
   return unit === "" ? String(value) : `${value} ${unit}`;
+}
+
+/** ` is 97 %`; of an alert without a value, `otherwise`. */
+function isText(value: number | null, unit: string, otherwise: string): string {
+  return value === null ? otherwise : ` is ${amount(value, unit)}`;
 }
 
 function lasted(ms: number): string {
@@ -105,15 +110,16 @@ function breachText(incident: Incident, biggest: ProcessUse | undefined): string
   const limit = operator === null ? "" : ` (${operator} ${amount(threshold, unit)})`;
   const said = message === null ? "" : `: ${message}`;
   const cause = causeText(biggest);
-  return `${level}: ${what} is ${amount(value, unit)}${limit}, rule ${rule}${cause}${said}`;
+  return `${level}: ${what}${isText(value, unit, " fires")}${limit}, rule ${rule}${cause}${said}`;
 }
 
 function recoveryText(incident: Incident, atMs: number): string {
   const { subject, value, peak, startedAtMs } = incident;
   const { unit, rule } = subject;
   const what = seriesKey(subject.index, subject.labels);
-  const tale = `peak ${amount(peak, unit)}, lasted ${lasted(atMs - startedAtMs)}`;
-  return `${what} is ${amount(value, unit)}, ${tale}, rule ${rule}`;
+  const most = peak === null ? "" : `peak ${amount(peak, unit)}, `;
+  const tale = `${most}lasted ${lasted(atMs - startedAtMs)}`;
+  return `${what}${isText(value, unit, " is over")}, ${tale}, rule ${rule}`;
 }
 
 /** What an Event says of an alert at the moment of a transition; `biggest` is the process that uses most. */

@@ -43,20 +43,39 @@ export function oneLine(text: string): string {
   return text.replaceAll(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
 }
 
-/** What is watched, as people call it: `disk /data`. */
-function subjectName({ index, labels }: AlertSubject, words: Words): string {
-  return oneLine([words.indexes[index] ?? index, ...Object.values(labels)].join(" "));
+/**
+ * What is watched, as people call it: `disk /data`. An alert without a condition comes from others: its name says all,
+ * and its many labels have a row of their own.
+ */
+function subjectName({ index, labels, operator }: AlertSubject, words: Words): string {
+  const name = words.indexes[index] ?? index;
+  return oneLine(operator === null ? name : [name, ...Object.values(labels)].join(" "));
+}
+
+/** `job=api, queue=mail`, sorted by name; null: it has none. */
+function labelsText(labels: AlertSubject["labels"]): string | null {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+  return pairs.length === 0 ? null : oneLine(pairs.toSorted().join(", "));
+}
+
+/** Whether the last value is on the breaching side; never without a condition. */
+function isBreaching({ subject, value, threshold }: Incident): boolean {
+  return (
+    subject.operator !== null &&
+    value !== null &&
+    threshold !== null &&
+    breaches(subject.operator, value, threshold)
+  );
+}
+
+/** A value in its unit; null where there is none. */
+function inUnit(value: number | null, unit: string): string | null {
+  return value === null ? null : formatValue(value, unit);
 }
 
 /** An alert that ended though its value still breaches: nobody judges it any more. */
 function isClosed({ kind, incident }: AlertMessage): boolean {
-  const { status, subject, value, threshold } = incident;
-  return (
-    status === "resolved" &&
-    kind === "resolved" &&
-    subject.operator !== null &&
-    breaches(subject.operator, value, threshold)
-  );
+  return incident.status === "resolved" && kind === "resolved" && isBreaching(incident);
 }
 
 function titleOf(message: AlertMessage, words: Words): string {
@@ -64,7 +83,9 @@ function titleOf(message: AlertMessage, words: Words): string {
   const { subject, level, value } = incident;
   const node = oneLine(subject.node.name);
   if (kind === "test") return `[${words.test}] TargetVPC: ${words.testTitle(node)}`;
-  const what = words.title(subjectName(subject, words), formatValue(value, subject.unit), node);
+  // Without a condition nobody knows what value a recovery had: the last one is of when it fired.
+  const known = kind === "resolved" && subject.operator === null ? null : value;
+  const what = words.title(subjectName(subject, words), inUnit(known, subject.unit), node);
   if (kind === "resolved") return `[${isClosed(message) ? words.closed : words.resolved}] ${what}`;
   const suffix = kind === "firing" ? "" : ` (${words.kinds[kind]})`;
   return `[${words.levels[level]}] ${what}${suffix}`;
@@ -72,16 +93,15 @@ function titleOf(message: AlertMessage, words: Words): string {
 
 /** `disk /data > 80 %`, with the index' own name; null for an alert without an operator. */
 function conditionOf({ subject, threshold }: Incident): string | null {
-  if (subject.operator === null) return null;
+  if (subject.operator === null || threshold === null) return null;
   const what = oneLine([subject.index, ...Object.values(subject.labels)].join(" "));
   return `${what} ${subject.operator} ${formatValue(threshold, subject.unit)}`;
 }
 
-/** What the last value of an incident is to be called: recovered only when it no longer breaches. */
-function valueName({ status, subject, value, threshold }: Incident): RowName {
-  if (status === "firing") return "value";
-  const breaching = subject.operator !== null && breaches(subject.operator, value, threshold);
-  return breaching ? "last" : "recovered";
+/** What the last value of an incident is to be called: recovered only when it is known to breach no longer. */
+function valueName(incident: Incident): RowName {
+  if (incident.status === "firing") return "value";
+  return incident.subject.operator === null || isBreaching(incident) ? "last" : "recovered";
 }
 
 function times({ kind, incident, atMs }: AlertMessage, words: Words): [RowName, string | null][] {
@@ -111,14 +131,15 @@ function rowsOf(message: AlertMessage, words: Words): [RowName, string | null][]
       ["started", formatTime(atMs)],
       ["message", words.testText],
     ];
-  const inUnit = (number: number): string => formatValue(number, subject.unit);
+  const { unit } = subject;
   return [
     ["node", node],
     ["rule", oneLine(subject.rule)],
     ["condition", conditionOf(incident)],
-    [valueName(incident), inUnit(value)],
-    ["threshold", inUnit(threshold)],
-    ["peak", peak === value ? null : inUnit(peak)],
+    ["labels", subject.operator === null ? labelsText(subject.labels) : null],
+    [valueName(incident), inUnit(value, unit)],
+    ["threshold", inUnit(threshold, unit)],
+    ["peak", peak === value ? null : inUnit(peak, unit)],
     ...times(message, words),
     ["flaps", flaps > 0 ? String(flaps) : null],
     ["trend", sparkline(recent)],
@@ -135,9 +156,10 @@ function isLink(url: string): boolean {
 
 function linksOf({ kind, incident, publicUrl }: AlertMessage, words: Words): RenderedLink[] {
   if (kind === "test") return [];
-  const { runbookUrl } = incident.subject;
+  const { runbookUrl, sourceUrl } = incident.subject;
   const links: RenderedLink[] = [];
   if (runbookUrl !== null) links.push({ label: words.runbook, url: runbookUrl });
+  if (sourceUrl !== undefined) links.push({ label: words.source, url: sourceUrl });
   if (publicUrl !== null)
     links.push({
       label: words.details,

@@ -13,7 +13,8 @@ export interface Words {
   readonly test: string;
   /** What stands behind a title to tell the kinds apart. */
   readonly kinds: Readonly<Record<Exclude<MessageKind, "firing" | "resolved" | "test">, string>>;
-  readonly title: (what: string, value: string, node: string) => string;
+  /** Without a value when `value` is null. */
+  readonly title: (what: string, value: string | null, node: string) => string;
   readonly testTitle: (node: string) => string;
   readonly testText: string;
   /** Names of indexes people know by another name; the others stand as they are. */
@@ -22,6 +23,8 @@ export interface Words {
   readonly units: { day: string; hour: string; minute: string; second: string };
   readonly runbook: string;
   readonly details: string;
+  /** Where the sender of an alert of others shows it. */
+  readonly source: string;
   readonly shortened: string;
   readonly colon: string;
 }
@@ -30,6 +33,7 @@ export type RowName =
   | "node"
   | "rule"
   | "condition"
+  | "labels"
   | "value"
   | "recovered"
   | "last"
@@ -52,7 +56,7 @@ const english: Words = {
     "The rule was removed, disabled or is not for this node any more; the value has not recovered.",
   test: "TEST",
   kinds: { escalated: "escalated", repeated: "still firing", flapping: "flapping" },
-  title: (what, value, node) => `${what} ${value} on ${node}`,
+  title: (what, value, node) => `${value === null ? what : `${what} ${value}`} on ${node}`,
   testTitle: (node) => `test message from ${node}`,
   testText: "This is a test of the channel; nothing is wrong.",
   indexes: {},
@@ -60,6 +64,7 @@ const english: Words = {
     node: "Node",
     rule: "Rule",
     condition: "Condition",
+    labels: "Labels",
     value: "Current value",
     recovered: "Recovered value",
     last: "Last value",
@@ -76,6 +81,7 @@ const english: Words = {
   units: { day: "d", hour: "h", minute: "min", second: "s" },
   runbook: "Runbook",
   details: "Details",
+  source: "Source",
   shortened: "(shortened)",
   colon: ": ",
 };
@@ -88,7 +94,7 @@ const chinese: Words = {
   closedText: "规则已删除、停用或不再适用于该节点，数值并未恢复。",
   test: "测试",
   kinds: { escalated: "级别升高", repeated: "仍在告警", flapping: "反复波动" },
-  title: (what, value, node) => `${node} ${what} ${value}`,
+  title: (what, value, node) => `${node} ${value === null ? what : `${what} ${value}`}`,
   testTitle: (node) => `来自 ${node} 的测试消息`,
   testText: "这是一条通道测试消息，没有任何异常。",
   indexes: {
@@ -104,6 +110,7 @@ const chinese: Words = {
     node: "节点",
     rule: "规则",
     condition: "条件",
+    labels: "标签",
     value: "当前值",
     recovered: "恢复值",
     last: "最后值",
@@ -120,6 +127,7 @@ const chinese: Words = {
   units: { day: "天", hour: "小时", minute: "分钟", second: "秒" },
   runbook: "处理手册",
   details: "查看详情",
+  source: "告警来源",
   shortened: "（已截断）",
   colon: "：",
 };

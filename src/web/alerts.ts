@@ -25,7 +25,8 @@ function notes(writer: Writer, incident: Incident): string {
 function incidentRow(writer: Writer, incident: Incident): Html {
   const { subject } = incident;
   const labels = formatLabels(subject.labels);
-  const shown = (value: number): string => valueText(value, subject.unit, 1);
+  const shown = (value: number | null): string =>
+    value === null ? "" : valueText(value, subject.unit, 1);
   const when = incident.endedAtMs ?? incident.startedAtMs;
   return markup`<tr>
     <td>${state(writer, incident.status === "firing" ? incident.level : incident.status)}</td>
@@ -36,7 +37,7 @@ function incidentRow(writer: Writer, incident: Incident): Html {
     <td class="free">${subject.index}${labels === "" ? "" : `{${labels}}`}</td>
     <td>
       ${shown(incident.value)} ${subject.operator ?? ""} ${shown(incident.threshold)}
-      <span class="soft">(${writer.w.peak} ${shown(incident.peak)})</span>
+      <span class="soft">${incident.peak === null ? "" : `(${writer.w.peak} ${shown(incident.peak)})`}</span>
     </td>
     <td>${since(writer, when)}</td>
   </tr>`;

@@ -233,6 +233,7 @@ describe("the example admin server", () => {
       ["null", 422],
       [JSON.stringify({ ...whole, index: 5 }), 422],
       [JSON.stringify({ ...whole, threshold: "80" }), 422],
+      [JSON.stringify({ ...whole, timestamp: null }), 422],
       [JSON.stringify({ ...whole, id: 7 }), 422],
       [JSON.stringify({ ...whole, message: "x".repeat(1024 * 1024) }), 413],
       [JSON.stringify(whole), 200],

@@ -246,6 +246,19 @@ describe("decide", () => {
     ]);
     assert.ok(record !== undefined);
     assert.deepEqual(parseRecord(JSON.stringify(record)), record);
+    const { incident } = record;
+    const reported = {
+      ...record,
+      untilMs: 7 * minute,
+      incident: {
+        ...incident,
+        subject: { ...subject, operator: null, sourceUrl: "http://prometheus.example/graph" },
+        threshold: null,
+        value: null,
+        peak: null,
+      },
+    };
+    assert.deepEqual(parseRecord(JSON.stringify(reported)), reported);
     for (const saved of [
       "",
       "{}",

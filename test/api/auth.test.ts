@@ -10,6 +10,8 @@ import { incident } from "../support/view.ts";
 const alert = { index: "cpu", threshold: 80, current_value: 91, timestamp: 1_700_000_000 };
 const writes: [path: string, body: unknown, status: number][] = [
   ["/api/alert", alert, 202],
+  ["/api/v2/alerts", [{ labels: { alertname: "Up" } }], 200],
+  ["/api/webhook/alertmanager", { version: "4", status: "firing", alerts: [] }, 200],
   ["/api/alerts/alert-1/ack", { by: "li" }, 200],
   ["/api/channels/ops/test", {}, 200],
 ];

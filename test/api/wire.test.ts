@@ -341,6 +341,8 @@ describe("the server", () => {
       "/api/config",
       "/api/metrics",
       "/api/alert",
+      "/api/v2/alerts",
+      "/api/webhook/alertmanager",
       "/api/alerts",
       "/api/alerts/x",
       "/api/alerts/alert-1",

@@ -135,6 +135,16 @@ describe("an Event", () => {
     assert.match(foreignNote(note, incident()).text, /^node lab\/node-1: critical: cpu/);
   });
 
+  it("tells of an alert without a value that it fires and that it is over", () => {
+    const none = incident({ value: null, threshold: null, peak: null });
+    const bare = { ...none, subject: { ...none.subject, operator: null } };
+    assert.equal(noteOf(bare, "firing", atMs).text, "critical: cpu fires, rule cpu-high");
+    assert.equal(
+      noteOf(bare, "resolved", bare.startedAtMs + 600_000).text,
+      "cpu is over, lasted 10 min, rule cpu-high",
+    );
+  });
+
   it("is one for each firing and level of an alert", () => {
     const keys = [
       incident(),

@@ -5,7 +5,13 @@ import { formatValue } from "../../src/base/value.ts";
 import { formatDuration, formatMemory, sparkline } from "../../src/notify/format.ts";
 import { fitRows, renderMessage } from "../../src/notify/render.ts";
 import { wordsOf } from "../../src/notify/words.ts";
+import { dingtalkBody } from "../../src/notify/dingtalk.ts";
+import { feishuBody } from "../../src/notify/feishu.ts";
+import { composeMail } from "../../src/notify/mail.ts";
+import { Secret } from "../../src/base/secret.ts";
 import { message, startMs } from "./kit.ts";
+
+const robot = { webhook_url: new Secret("https://robot.example/") };
 
 /** A message as lines, for comparison with what is written down here. */
 function lines(of: AlertMessage, language: Language): string[] {
@@ -166,6 +172,79 @@ describe("rendering", () => {
     const foreign = lines(message("firing", { subject: { operator: null } }), "en");
     assert.ok(!foreign.some((line) => line.startsWith("Condition")));
     assert.ok(foreign.includes("Threshold = 80 %"));
+  });
+
+  it("tells an alert of others without a value, with its labels and its source", () => {
+    const subject = {
+      rule: "HighLatency",
+      index: "HighLatency",
+      unit: "",
+      operator: null,
+      labels: { queue: "mail\n", job: "api" },
+      message: "p99 above 2 s",
+      sourceUrl: "http://prometheus.example/graph?g0.expr=up",
+      node: { cluster: "prod", name: "node-7", ip: "10.0.0.7" },
+    };
+    const none = { subject, threshold: null, value: null, peak: null };
+    const body = [
+      "Node = prod/node-7 (10.0.0.7)",
+      "Rule = HighLatency",
+      "Labels = job=api, queue=mail",
+      "Started = 2026-01-05T12:00:00Z",
+      "Message = p99 above 2 s",
+      "Source -> http://prometheus.example/graph?g0.expr=up",
+    ];
+    const fires = message("firing", none);
+    assert.deepEqual(lines(fires, "en"), ["[CRITICAL] HighLatency on node-7", ...body]);
+    assert.deepEqual(lines(fires, "zh-CN"), [
+      "[严重] node-7 HighLatency",
+      "节点 = prod/node-7 (10.0.0.7)",
+      "规则 = HighLatency",
+      "标签 = job=api, queue=mail",
+      "开始时间 = 2026-01-05T12:00:00Z",
+      "说明 = p99 above 2 s",
+      "告警来源 -> http://prometheus.example/graph?g0.expr=up",
+    ]);
+    assert.equal(renderMessage(fires, "en").summary, "HighLatency");
+    const over = message("resolved", {
+      ...none,
+      status: "resolved",
+      endedAtMs: startMs + 300_000,
+    });
+    assert.deepEqual(lines(over, "en"), [
+      "[RESOLVED] HighLatency on node-7",
+      ...body.slice(0, 4),
+      "Ended = 2026-01-05T12:05:00Z",
+      "Duration = 5 min",
+      ...body.slice(4),
+    ]);
+    assert.equal(renderMessage(over, "en").tone, "resolved");
+    const valued = message("firing", { ...none, value: 2.5, peak: 2.5 });
+    assert.equal(lines(valued, "en")[0], "[CRITICAL] HighLatency 2.5 on node-7");
+    assert.ok(lines(valued, "en").includes("Current value = 2.5"));
+    assert.ok(!lines(valued, "en").some((line) => line.startsWith("Peak")));
+    const end = message("resolved", { ...none, value: 2.5, peak: 2.5, status: "resolved" });
+    assert.equal(lines(end, "en")[0], "[RESOLVED] HighLatency on node-7");
+    assert.ok(lines(end, "en").includes("Last value = 2.5"), "it had it when it fired");
+  });
+
+  it("tells an alert of others by every channel without a made-up value", () => {
+    const subject = { rule: "Watchdog", index: "Watchdog", unit: "", operator: null };
+    const none = { subject, threshold: null, value: null, peak: null };
+    for (const language of ["en", "zh-CN"] as const) {
+      const rendered = renderMessage(message("firing", none), language);
+      const mail = composeMail(message("firing", none), language, "host.example");
+      for (const body of [
+        feishuBody(rendered, robot, startMs),
+        dingtalkBody(rendered, robot),
+        mail.text,
+        mail.html,
+        mail.subject,
+      ]) {
+        assert.ok(body.includes("Watchdog"), body);
+        assert.doesNotMatch(body, /null|undefined|NaN|Watchdog 0|Threshold|阈值|当前值/);
+      }
+    }
   });
 
   it("keeps titles on one line and short, whatever names say", () => {

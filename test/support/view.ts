@@ -4,6 +4,7 @@ import type {
   ChannelState,
   ForeignAlert,
   ForeignOutcome,
+  ReportedAlert,
   SeriesResult,
   SourceState,
 } from "../../src/api/ports.ts";
@@ -175,6 +176,7 @@ export class MemoryView implements AgentView {
   channelList: ChannelState[] = [channel()];
   receiptList: Receipt[] = [];
   accepted: ForeignAlert[] = [];
+  reported: ReportedAlert[] = [];
   outcome: ForeignOutcome = { status: "accepted", id: "alert-9" };
   testOutcome: Outcome = { outcome: "sent", code: "0" };
   /** Set, everything that asks the store fails with it. */
@@ -290,6 +292,11 @@ export class MemoryView implements AgentView {
   acceptAlert(alert: ForeignAlert): Promise<ForeignOutcome> {
     this.accepted.push(alert);
     return Promise.resolve(this.outcome);
+  }
+
+  async takeReports(alerts: readonly ReportedAlert[]): Promise<void> {
+    await this.#answer();
+    this.reported.push(...alerts);
   }
 
   async channels(): Promise<ChannelState[]> {

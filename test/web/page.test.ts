@@ -67,6 +67,21 @@ describe("the status page", () => {
     assert.match(page, /^<!doctype html>\n<html lang="en">/);
   });
 
+  it("shows an alert of others without a value", async () => {
+    const { subject } = incident({ index: "HighLatency", rule: "HighLatency" });
+    view.incidentList = [
+      incident({
+        subject: { ...subject, unit: "", operator: null },
+        value: null,
+        threshold: null,
+        peak: null,
+      }),
+    ];
+    const page = await render();
+    assert.ok(page.includes("HighLatency"));
+    assert.doesNotMatch(page, /null|undefined|NaN|peak/);
+  });
+
   it("holds no script, no handler and nothing that is loaded from anywhere", async () => {
     const page = await render();
     assert.doesNotMatch(
