@@ -30,7 +30,7 @@ export interface ChannelPlugin<S> {
   readonly example: Readonly<Record<string, unknown>>;
   /** What the service allows, as whole windows: never more than `count` in any `perMs`. */
   readonly limits: readonly RateLimit[];
-  /** Longest body the service takes, in bytes; null: no limit. */
+  /** Longest body, or text in it, as the service counts, in bytes; null: no limit. */
   readonly maxBytes: number | null;
   /** What the service counts messages by: channels of one robot share its limits; null: nothing but the channel. */
   robot(settings: S): string | null;

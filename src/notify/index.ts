@@ -2,6 +2,8 @@ import type { AnyChannelPlugin } from "./contract.ts";
 import { dingtalk } from "./dingtalk.ts";
 import { email } from "./email.ts";
 import { feishu } from "./feishu.ts";
+import { slack } from "./slack.ts";
+import { wecom } from "./wecom.ts";
 
 /** Every channel there is; settings, docs and contract tests follow from this list. */
-export const channelPlugins: readonly AnyChannelPlugin[] = [feishu, dingtalk, email];
+export const channelPlugins: readonly AnyChannelPlugin[] = [feishu, dingtalk, wecom, slack, email];

@@ -40,12 +40,21 @@ function isHttpUrl(url: string): boolean {
   return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
 }
 
-/** The settings all robots share. */
+const webhookUrl = v.pipe(
+  secret,
+  v.check((url) => isHttpUrl(url.reveal()), "expected an http:// or https:// URL"),
+);
+
+/** The settings of a robot whose address is all it knows its callers by. */
+export const hookSettings = strictObject({
+  webhook_url: webhookUrl,
+  mention: v.optional(mention),
+});
+export type HookSettings = v.InferOutput<typeof hookSettings>;
+
+/** The settings of a robot that may demand a signature and a keyword too. */
 export const robotSettings = strictObject({
-  webhook_url: v.pipe(
-    secret,
-    v.check((url) => isHttpUrl(url.reveal()), "expected an http:// or https:// URL"),
-  ),
+  webhook_url: webhookUrl,
   secret: v.optional(secret),
   keyword: v.optional(v.pipe(text, v.maxLength(100, "expected at most 100 characters"))),
   mention: v.optional(mention),
@@ -53,17 +62,17 @@ export const robotSettings = strictObject({
 export type RobotSettings = v.InferOutput<typeof robotSettings>;
 
 /** A robot is its address; hashed, because the address is its secret. */
-export function robotOf({ webhook_url }: RobotSettings): string {
+export function robotOf({ webhook_url }: HookSettings): string {
   return createHash("sha256").update(webhook_url.reveal()).digest("base64url");
 }
 
 /** Goes as far as the host of a robot's address; whether the robot is there only a message shows. */
-export function reachRobot({ webhook_url }: RobotSettings, signal: AbortSignal): Promise<Reached> {
+export function reachRobot({ webhook_url }: HookSettings, signal: AbortSignal): Promise<Reached> {
   return reachUrl(new URL(webhook_url.reveal()), signal);
 }
 
 /** Says when the address of a robot, which is its only secret, travels in clear. */
-export function robotWarnings({ webhook_url }: RobotSettings): string[] {
+export function robotWarnings({ webhook_url }: HookSettings): string[] {
   const url = new URL(webhook_url.reveal());
   return url.protocol === "http:" && !isLoopback(url.hostname)
     ? [
@@ -73,7 +82,7 @@ export function robotWarnings({ webhook_url }: RobotSettings): string[] {
 }
 
 /** Whom to call: everybody asked for while something is wrong, nobody when it is over. */
-export function mentionFor(settings: RobotSettings, tone: Tone): Mention {
+export function mentionFor(settings: HookSettings, tone: Tone): Mention {
   return tone === "resolved" || settings.mention === undefined
     ? { mobiles: [], user_ids: [], all: false }
     : settings.mention;
@@ -84,12 +93,20 @@ export function withKeyword(title: string, keyword: string | undefined): string 
   return keyword === undefined || title.includes(keyword) ? title : `${keyword} ${title}`;
 }
 
-/** What a service answered. */
-export interface RobotReply {
+interface Reply {
   readonly status: number;
-  readonly json: Readonly<Record<string, unknown>>;
   /** How far this clock is ahead of the service's, by its Date header; null without one. */
   readonly clockAheadMs: number | null;
+}
+
+/** What a service answered, as text. */
+export interface TextReply extends Reply {
+  readonly text: string;
+}
+
+/** What a service answered that answers in JSON. */
+export interface RobotReply extends Reply {
+  readonly json: Readonly<Record<string, unknown>>;
 }
 
 export interface RobotRequest {
@@ -102,7 +119,7 @@ export interface RobotRequest {
 
 export type RobotPost = (request: RobotRequest) => Promise<Outcome>;
 
-/** Robots answer with a line of JSON. */
+/** Robots answer with a line. */
 const maxReplyBytes = 64 * 1024;
 /** A reply nobody could read may have been a proxy's; by then it has had time to recover. */
 const doubtfulRetryMs = 30_000;
@@ -138,19 +155,19 @@ export function clockHint({ clockAheadMs }: RobotReply): string {
 
 /**
  * Posts JSON to robots and reads their replies. Overload and trouble of the service (429, 408, 5xx, the network) are
- * retried; a body that is JSON is given to `judge` whatever its status, which answers null when it holds no code of the
- * service; a success that cannot be read is neither a
- * delivery nor a refusal: it is tried once more, and given up if the second one cannot be read either.
+ * retried; any other reply is given to `judge` whatever its status, which answers null when it is none of the service;
+ * a success that cannot be read is neither a delivery nor a refusal: it is tried once more, and given up if the second
+ * one cannot be read either.
  */
-export function createRobotPost(
+export function createTextPost(
   { http, clock }: ChannelDeps,
-  judge: (reply: RobotReply) => Outcome | null,
+  judge: (reply: TextReply) => Outcome | null,
 ): RobotPost {
   const doubtful = new Set<string>();
   const unreadable = (status: number, messageId: string): Outcome => {
     if (status < 200 || status > 299)
       return { outcome: "refused", code: `http_${status}`, reason: `HTTP ${status}` };
-    const reason = `HTTP ${status}, but the reply is not the service's JSON`;
+    const reason = `HTTP ${status}, but the reply is not the service's`;
     if (doubtful.delete(messageId)) return { outcome: "refused", code: "unreadable_reply", reason };
     doubtful.add(messageId);
     return { outcome: "retry", code: "unreadable_reply", reason, retryAfterMs: doubtfulRetryMs };
@@ -171,11 +188,9 @@ export function createRobotPost(
         const wait = retryAfterMs(reply.headers["retry-after"]);
         return { outcome: "retry", code: `http_${status}`, reason: `HTTP ${status}`, ...wait };
       }
-      const json = parseObject(reply.body);
-      if (json === null) return unreadable(status, messageId);
       const serviceMs = serverMs(reply.headers);
       const clockAheadMs = serviceMs === null ? null : clock.now() - serviceMs;
-      const outcome = judge({ status, json, clockAheadMs });
+      const outcome = judge({ status, text: reply.body, clockAheadMs });
       if (outcome === null) return unreadable(status, messageId);
       doubtful.delete(messageId);
       return outcome;
@@ -184,6 +199,17 @@ export function createRobotPost(
       return failedOutcome(cause, signal);
     }
   };
+}
+
+/** `createTextPost` for services that answer with a JSON object; `judge` is given nothing else. */
+export function createRobotPost(
+  deps: ChannelDeps,
+  judge: (reply: RobotReply) => Outcome | null,
+): RobotPost {
+  return createTextPost(deps, ({ status, text: body, clockAheadMs }) => {
+    const json = parseObject(body);
+    return json === null ? null : judge({ status, json, clockAheadMs });
+  });
 }
 
 /** The reply's text member, for people. */

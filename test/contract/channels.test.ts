@@ -11,7 +11,13 @@ import type { AnyChannelPlugin } from "../../src/notify/contract.ts";
 import { channelPlugins } from "../../src/notify/index.ts";
 import { parseChannel } from "../../src/notify/settings.ts";
 import { message, noFiles } from "../notify/kit.ts";
-import { startDingtalk, startFeishu, type Robot } from "../support/robots.ts";
+import {
+  startDingtalk,
+  startFeishu,
+  startSlack,
+  startWecom,
+  type Robot,
+} from "../support/robots.ts";
 import { startSmtp } from "../support/smtp.ts";
 
 /** A service that records, and one that never answers, for a type of channel. */
@@ -24,23 +30,22 @@ interface Service {
 
 type Kind = "works" | "hangs";
 
-async function robotService(robot: Robot, kind: Kind): Promise<Service> {
+const signing = { secret: "signing-secret-of-a-robot", keyword: "告警" };
+
+async function robotService(robot: Robot, kind: Kind, more: object = {}): Promise<Service> {
   if (kind === "hangs") robot.respondWith("hang");
   return {
-    settings: { webhook_url: robot.url, secret: "signing-secret-of-a-robot", keyword: "告警" },
+    settings: { webhook_url: robot.url, ...more },
     received: () => robot.received.length,
     close: () => robot.close(),
   };
 }
 
 const services: Readonly<Record<string, (kind: Kind) => Promise<Service>>> = {
-  feishu: async (kind) =>
-    robotService(await startFeishu({ secret: "signing-secret-of-a-robot", keyword: "告警" }), kind),
-  dingtalk: async (kind) =>
-    robotService(
-      await startDingtalk({ secret: "signing-secret-of-a-robot", keyword: "告警" }),
-      kind,
-    ),
+  feishu: async (kind) => robotService(await startFeishu(signing), kind, signing),
+  dingtalk: async (kind) => robotService(await startDingtalk(signing), kind, signing),
+  wecom: async (kind) => robotService(await startWecom(), kind),
+  slack: async (kind) => robotService(await startSlack({ limits: false }), kind),
   email: async (kind) => {
     const auth = { user: "alerts@example.com", pass: "a-password" };
     const smtp = await startSmtp({

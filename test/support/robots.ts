@@ -307,3 +307,87 @@ export async function startDingtalk(options: RobotOptions = {}): Promise<Robot> 
   const path = `/robot/send?access_token=${token}`;
   return { ...(await startRobot(path, options, judge)), token };
 }
+
+function contentOf(body: Json): { text: string; maxBytes: number } | null {
+  const markdown = at(body, "markdown", "content");
+  if (body["msgtype"] === "markdown" && typeof markdown === "string")
+    return { text: markdown, maxBytes: 4_096 };
+  const text = at(body, "text", "content");
+  return body["msgtype"] === "text" && typeof text === "string" ? { text, maxBytes: 2_048 } : null;
+}
+
+/**
+ * A WeCom group robot: no signature, 20 a minute and then 45009, 4096 bytes of markdown or 2048 of text. Every answer
+ * is HTTP 200; the errcode says what it means.
+ */
+export async function startWecom(options: RobotOptions = {}): Promise<Robot> {
+  const { token = "e0000000-1111-2222-3333-444444444444" } = options;
+  const counter = createCounter([{ count: 20, perMs: 60_000 }]);
+  const refuse = (errcode: number, errmsg: string): Verdict => ({
+    code: errcode,
+    answer: { body: { errcode, errmsg } },
+  });
+  const judge = ({ url, raw, nowMs }: Arrived): Verdict => {
+    if (url.pathname !== "/cgi-bin/webhook/send" || url.searchParams.get("key") !== token)
+      return refuse(93000, "invalid webhook url");
+    const body = parseBody(raw);
+    const content = body === null ? null : contentOf(body);
+    if (body === null || content === null) return refuse(40008, "invalid message type");
+    const { text, maxBytes } = content;
+    if (Buffer.byteLength(text) > maxBytes)
+      return refuse(
+        40058,
+        `markdown.content exceed max length ${maxBytes}. invalid Request Parameter`,
+      );
+    if (options.limits !== false && !counter.take(nowMs))
+      return refuse(45009, "api freq out of limit");
+    const [title = ""] = text.split("\n");
+    return {
+      code: 0,
+      answer: { body: { errcode: 0, errmsg: "ok" } },
+      message: { atMs: nowMs, body, title, text, bytes: Buffer.byteLength(text) },
+    };
+  };
+  const path = `/cgi-bin/webhook/send?key=${token}`;
+  return { ...(await startRobot(path, options, judge)), token };
+}
+
+function sectionsOf(body: Json): string[] {
+  const blocks = at(body, "attachments", "0", "blocks");
+  return (Array.isArray(blocks) ? blocks : []).map((block) => {
+    const text = at(block, "text", "text");
+    return typeof text === "string" ? text : "";
+  });
+}
+
+/**
+ * A Slack incoming webhook: one message a second and then HTTP 429, 3000 characters in a section. Answers are a word,
+ * `ok` with HTTP 200 for a message taken; `answers` has the HTTP status.
+ */
+export async function startSlack(options: RobotOptions = {}): Promise<Robot> {
+  const { token = "s00000000000000000000000" } = options;
+  const path = `/services/T00000000/B00000000/${token}`;
+  const counter = createCounter([{ count: 1, perMs: 1_000 }]);
+  const say = (status: number, body: string, headers: Record<string, string> = {}): Verdict => ({
+    code: status,
+    answer: { status, body, headers: { "Content-Type": "text/html", ...headers } },
+  });
+  const judge = ({ url, raw, nowMs }: Arrived): Verdict => {
+    if (url.pathname !== path) return say(404, "no_service");
+    const body = parseBody(raw);
+    if (body === null) return say(400, "invalid_payload");
+    const title = body["text"];
+    if (typeof title !== "string" || title === "") return say(400, "no_text");
+    const sections = sectionsOf(body);
+    if (sections.some((text) => text === "" || text.length > 3_000))
+      return say(400, "invalid_blocks");
+    if (options.limits !== false && !counter.take(nowMs))
+      return say(429, "rate_limited", { "Retry-After": "1" });
+    const text = [title, ...sections].join("\n");
+    return {
+      ...say(200, "ok"),
+      message: { atMs: nowMs, body, title, text, bytes: Buffer.byteLength(raw) },
+    };
+  };
+  return { ...(await startRobot(path, options, judge)), token };
+}
