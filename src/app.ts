@@ -3,7 +3,7 @@ import { errorText } from "./core/errors.ts";
 import { nodeId, type NodeIdentity } from "./core/node.ts";
 import type { ComponentStatus, Running } from "./core/ports.ts";
 import { createApi, type Api } from "./api/server.ts";
-import { everySlot } from "./base/every.ts";
+import { atMost, everySlot } from "./base/every.ts";
 import type { Policy } from "./rules/book.ts";
 import { createPage } from "./web/page.ts";
 import { Published } from "./documents.ts";
@@ -129,10 +129,8 @@ export class App {
   }
 
   /** Waits for all, but not longer. */
-  async #atMost(ms: number, work: readonly Promise<unknown>[]): Promise<void> {
-    const enough = new AbortController();
-    await Promise.race([Promise.all(work), this.#deps.clock.sleep(ms, enough.signal)]);
-    enough.abort();
+  #atMost(ms: number, work: readonly Promise<unknown>[]): Promise<void> {
+    return atMost(this.#deps.clock, ms, Promise.all(work));
   }
 
   /** The redacted configuration that would be in force with what the file says. */

@@ -1,3 +1,4 @@
+import { atMost } from "../base/every.ts";
 import { errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { silenceState, type Silence, type SilencePort } from "../core/silence.ts";
@@ -52,9 +53,7 @@ export class Silences {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = null;
     });
-    const enough = new AbortController();
-    await Promise.race([this.#asking, this.#deps.clock.sleep(patienceMs, enough.signal)]);
-    enough.abort();
+    await atMost(this.#deps.clock, patienceMs, this.#asking);
   }
 
   /** Has a silence in the store, and in force here at once. Rejects when the store does not take it. */

@@ -33,6 +33,16 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
   }
 }
 
+/** Waits for work, but no longer than this; what still comes of it then is not waited for. Rejects as the work does. */
+export async function atMost(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const enough = new AbortController();
+  try {
+    await Promise.race([work, clock.sleep(ms, enough.signal)]);
+  } finally {
+    enough.abort(over);
+  }
+}
+
 /** A deadline that begins anew with every sign of life. */
 export interface IdleDeadline extends Deadline {
   touch(): void;

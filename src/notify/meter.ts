@@ -1,3 +1,4 @@
+import { deadline, untilAborted } from "../base/every.ts";
 import { createSlidingWindow, type SlidingWindow } from "../base/window.ts";
 import type { Budget, Leave, Meter, RateLimit } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
@@ -14,20 +15,6 @@ export interface MeterDeps {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly log: Log;
-}
-
-/** Rejects when an answer takes too long; what it does then is nobody's business. */
-async function soon<T>(clock: Clock, work: Promise<T>): Promise<T> {
-  const enough = new AbortController();
-  const late = clock.sleep(patienceMs, enough.signal).then(() => {
-    if (!enough.signal.aborted) throw new Error(`no answer in ${patienceMs} ms`);
-    return new Promise<never>(() => {});
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    enough.abort("answered");
-  }
 }
 
 /**
@@ -92,8 +79,9 @@ class FleetMeter implements Meter {
   /** Asks the shared count; null, said once, when it is out of reach. */
   async #shared<T>(ask: () => Promise<T>): Promise<T | null> {
     const { clock, log } = this.#deps;
+    const limit = deadline(clock, patienceMs);
     try {
-      const answer = await soon(clock, ask());
+      const answer = await untilAborted(ask(), limit.signal);
       if (this.#away) log.info("robots metered by the fleet again");
       this.#away = false;
       return answer;
@@ -101,6 +89,8 @@ class FleetMeter implements Meter {
       if (!this.#away) log.warn("robots metered by this agent alone", { cause: errorText(cause) });
       this.#away = true;
       return null;
+    } finally {
+      limit.clear();
     }
   }
 }

@@ -1,3 +1,4 @@
+import { atMost } from "../base/every.ts";
 import type { Receipt, ReceiptPort } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
@@ -35,9 +36,7 @@ class Kept implements KeptReceipts {
   async put(receipt: Receipt): Promise<void> {
     this.#waiting.set(receipt.id, receipt);
     if (this.#waiting.size > maxWaiting) this.#waiting.delete(this.#oldest()?.id ?? "");
-    const enough = new AbortController();
-    await Promise.race([this.flush(), this.#deps.clock.sleep(patienceMs, enough.signal)]);
-    enough.abort("sent");
+    await atMost(this.#deps.clock, patienceMs, this.flush());
   }
 
   /** With those that wait; while the store is away, these alone. Rejects when nothing is known. */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { atMost } from "../base/every.ts";
 import { errorText } from "../core/errors.ts";
 import type { Clock, Log, StatePort } from "../core/ports.ts";
 import type { LocalFiles } from "./local.ts";
@@ -119,11 +120,9 @@ export class States {
     }
     for (const [key, entry] of this.#entries)
       if (entry.value === null && atMs - entry.atMs > keepDeletedMs) this.#entries.delete(key);
-    const enough = new AbortController();
     const text = JSON.stringify(Object.fromEntries(this.#entries));
     const both = Promise.all([this.#deps.local.write(this.#deps.file, text), this.flush()]);
-    await Promise.race([both, this.#deps.clock.sleep(patienceMs, enough.signal)]);
-    enough.abort();
+    await atMost(this.#deps.clock, patienceMs, both);
   }
 
   async #loadLocal(): Promise<ReadonlyMap<string, Stamped>> {
