@@ -32,8 +32,8 @@ export interface ChannelPlugin<S> {
   readonly limits: readonly RateLimit[];
   /** Longest body, or text in it, as the service counts, in bytes; null: no limit. */
   readonly maxBytes: number | null;
-  /** What the service counts messages by: channels of one robot share its limits; null: nothing but the channel. */
-  robot(settings: S): string | null;
+  /** What the service counts messages by: channels of one robot share its limits. */
+  robot(settings: S): string;
   /** What works but should be known, such as a secret that travels in clear. */
   warnings(settings: S): readonly string[];
   /** Goes to the service as far as that is possible without sending a message, until the signal aborts. */

@@ -237,7 +237,7 @@ class ChannelNotifier implements Notifier {
       name,
       type,
       channel: plugin.create(settings, { http, clock, language }),
-      robot: `${type}:${plugin.robot(settings) ?? name}`,
+      robot: `${type}:${plugin.robot(settings)}`,
       limits: [
         ...plugin.limits,
         ...(maxPerMinute === null ? [] : [{ count: maxPerMinute, perMs: 60_000 }]),

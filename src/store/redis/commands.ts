@@ -8,15 +8,15 @@ const needs = {
   hdel: "states and silences that are over, blocks that were compacted",
   expire: "every key goes by itself",
   expireat: "a day goes as a whole",
-  zadd: "when nodes and channels were last seen",
+  zadd: "when nodes and channels were last seen, when robots were sent to",
   zcard: "how many receipts there are",
   zrange: "the oldest receipts",
   zrevrange: "the newest receipts",
-  zrangebyscore: "the nodes of the retention",
+  zrangebyscore: "the nodes of the retention, messages of the last minute",
   zrem: "nodes and receipts that are gone",
-  zremrangebyscore: "channels without receipts",
+  zremrangebyscore: "channels without receipts, messages that count no more",
   zremrangebyrank: "no more than so many channels",
-  eval: "a compacted day replaces its blocks at once",
+  eval: "a compacted day replaces its blocks at once; messages to robots are counted",
 } as const;
 
 /** A command of the store; each name is one right of an ACL. */
