@@ -1,27 +1,16 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { AlertSubject, MessageKind, Transition } from "../../src/core/alert.ts";
+import type { MessageKind, Transition } from "../../src/core/alert.ts";
 import type { Repeat } from "../../src/core/policy.ts";
 import { levels, rank, type Level } from "../../src/core/rule.ts";
 import { decide, settleFlapping, type DecideSettings } from "../../src/alerts/decide.ts";
 import { parseRecord, type AlertRecord } from "../../src/alerts/record.ts";
 import { okState, step } from "../../src/rules/step.ts";
 import { parseRule } from "../../src/rules/schema.ts";
+import { alertSubject } from "../support/alerts.ts";
 
 const minute = 60_000;
-const subject: AlertSubject = {
-  key: "cpu>warning|cpu",
-  rule: "cpu>warning",
-  index: "cpu",
-  unit: "%",
-  labels: {},
-  operator: ">",
-  message: null,
-  runbookUrl: null,
-  channels: null,
-  cooldownMs: null,
-  node: { cluster: "c", name: "n", ip: "10.0.0.1" },
-};
+const subject = alertSubject({ key: "cpu>warning|cpu", rule: "cpu>warning" });
 const settings: DecideSettings = { cooldownMs: 5 * minute, repeat: "backoff", sendResolved: true };
 
 type Kind = Transition["kind"];

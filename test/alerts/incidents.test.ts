@@ -4,11 +4,11 @@ import type { StatePort } from "../../src/core/ports.ts";
 import { Incidents } from "../../src/alerts/incidents.ts";
 import type { IncidentDeps, Telling } from "../../src/alerts/telling.ts";
 import { createMemoryBackend } from "../../src/store/memory/index.ts";
+import { alertSubject } from "../support/alerts.ts";
 import { ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 
 const minute = 60_000;
-const node = { cluster: "c", name: "n", ip: "10.0.0.1" };
 
 describe("incidents", () => {
   let clock: ManualClock;
@@ -39,19 +39,7 @@ describe("incidents", () => {
     change: Partial<Transition> = {},
   ): Transition => ({
     kind,
-    subject: {
-      key,
-      rule: "hot",
-      index: "cpu",
-      unit: "%",
-      labels: {},
-      operator: ">",
-      message: null,
-      runbookUrl: null,
-      channels: null,
-      cooldownMs: null,
-      node,
-    },
+    subject: alertSubject({ key }),
     level: "warning",
     threshold: 80,
     value: 90,

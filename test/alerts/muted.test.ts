@@ -13,24 +13,13 @@ import { createMutes, type MuteSettings } from "../../src/alerts/mutes.ts";
 import { parseRecord, type AlertRecord } from "../../src/alerts/record.ts";
 import { Silences } from "../../src/alerts/silences.ts";
 import { createMemoryBackend } from "../../src/store/memory/index.ts";
+import { alertSubject } from "../support/alerts.ts";
 import { ManualClock, settle } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 
 const minute = 60_000;
 const node = { cluster: "c", name: "n", ip: "10.0.0.1" };
-const subject: AlertSubject = {
-  key: "hot|cpu",
-  rule: "hot",
-  index: "cpu",
-  unit: "%",
-  labels: {},
-  operator: ">",
-  message: null,
-  runbookUrl: null,
-  channels: null,
-  cooldownMs: null,
-  node,
-};
+const subject = alertSubject();
 const settings: DecideSettings = { cooldownMs: 5 * minute, repeat: "never", sendResolved: true };
 const mute: Mute = { reason: "silenced", id: "s1" };
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import type { AlertMessage, Job, Receipt } from "../../src/core/delivery.ts";
+import type { AlertMessage, Job } from "../../src/core/delivery.ts";
 import type { NodeInfo } from "../../src/core/node.ts";
 import type { Level } from "../../src/core/rule.ts";
 import type { Silence } from "../../src/core/silence.ts";
@@ -17,28 +17,11 @@ import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 import { redisSettings, startRedis } from "../support/redis.ts";
 import { startCluster } from "../support/redis-cluster.ts";
+import { alertSubject, receipt } from "../support/alerts.ts";
 import { row, rowsOf, seriesStore } from "../support/store.ts";
 
 const node = "prod/node-1";
 const stepMs = 10_000;
-
-function receipt(id: string, changes: Partial<Receipt> = {}): Receipt {
-  return {
-    id,
-    alert: "alert-1",
-    channel: "ops",
-    type: "feishu",
-    kind: "firing",
-    outcome: "pending",
-    attempts: 0,
-    code: null,
-    message: null,
-    digest: null,
-    createdAtMs: 1_000,
-    settledAtMs: null,
-    ...changes,
-  };
-}
 
 function silence(id: string, endsAtMs: number, changes: Partial<Silence> = {}): Silence {
   const matchers = {
@@ -65,19 +48,7 @@ function job(id: string, changes: Partial<Job> & { level?: Level } = {}): Job {
     publicUrl: null,
     incident: {
       id: `alert-${id}`,
-      subject: {
-        key: "cpu-high|cpu",
-        rule: "cpu-high",
-        index: "cpu",
-        unit: "%",
-        labels: {},
-        operator: ">",
-        message: null,
-        runbookUrl: null,
-        channels: null,
-        cooldownMs: null,
-        node: identity,
-      },
+      subject: alertSubject({ node: identity }),
       status: "firing",
       level,
       threshold: 80,

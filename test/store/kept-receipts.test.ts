@@ -1,28 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { Receipt, ReceiptPort } from "../../src/core/delivery.ts";
+import type { ReceiptPort } from "../../src/core/delivery.ts";
 import { createKeptReceipts, type KeptReceipts } from "../../src/store/kept-receipts.ts";
 import { createMemoryReceipts } from "../../src/store/memory/receipts.ts";
+import { receipt } from "../support/alerts.ts";
 import { ManualClock, settle } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
-
-function receipt(id: string, changes: Partial<Receipt> = {}): Receipt {
-  return {
-    id,
-    alert: "alert-1",
-    channel: "ops",
-    type: "feishu",
-    kind: "firing",
-    outcome: "pending",
-    attempts: 0,
-    code: null,
-    message: null,
-    digest: null,
-    createdAtMs: 1_000,
-    settledAtMs: null,
-    ...changes,
-  };
-}
 
 describe("receipts that wait for the store", () => {
   let clock: ManualClock;

@@ -12,27 +12,17 @@ import { expirySeconds } from "../../../src/store/series.ts";
 import { dayMs, dayOf } from "../../../src/store/slots.ts";
 import { eventually, ManualClock, settle } from "../../support/clock.ts";
 import { mountFuse } from "../../support/fuse.ts";
+import { receipt } from "../../support/alerts.ts";
 import { recordLog } from "../../support/log.ts";
 import { row, seriesStore } from "../../support/store.ts";
 
 const node = "prod/node-1";
 const stepMs = 10_000;
 
-function receipt(id: string, createdAtMs: number): Receipt {
-  return {
-    id,
-    alert: "alert-1",
-    channel: "ops",
-    type: "feishu",
-    kind: "firing",
-    outcome: "sent",
-    attempts: 1,
-    code: "0",
-    message: null,
-    digest: null,
-    createdAtMs,
-    settledAtMs: createdAtMs,
-  };
+/** The receipt of a message that arrived. */
+function sent(id: string, createdAtMs: number): Receipt {
+  const settled = { outcome: "sent", attempts: 1, code: "0", settledAtMs: createdAtMs } as const;
+  return receipt(id, { createdAtMs, ...settled });
 }
 
 /** A filesystem of its own in memory; needs root. */
@@ -101,7 +91,7 @@ describe("file backend", () => {
       }
       await backend.states(node).save(new Map([[`rule-${life}`, "firing"]]));
       await backend.putDocument(node, `document-${life}`, "{}");
-      await backend.receipts.put(receipt(`r${life}`, life));
+      await backend.receipts.put(sent(`r${life}`, life));
       await backend.writeTier(node, dayOf(fromMs), new Map([[`t${life}`, Buffer.from("x")]]), 2e9);
       const info = { cluster: "prod", name: "node-1", ip: "10.0.0.1", version: "1" };
       await backend.heartbeat({ ...info, lastSeenMs: clock.now() });
