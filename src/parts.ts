@@ -12,7 +12,7 @@ import type { Silences } from "./alerts/silences.ts";
 import type { StatfsLanes } from "./collect/statfs.ts";
 import { createHttpClient, type HttpClient } from "./base/http.ts";
 import type { Redactor } from "./base/secret.ts";
-import { createEvidence, type Evidence } from "./collect/evidence.ts";
+import { createEvidence, type EvidenceFinder } from "./collect/evidence.ts";
 import { channelPlugins } from "./notify/index.ts";
 import { createFleetMeter } from "./notify/meter.ts";
 import { createNotifier, type Notifier } from "./notify/notifier.ts";
@@ -62,8 +62,10 @@ export interface Parts {
   readonly ticker: Ticker;
 }
 
-/** Values in a message's sparkline: half an hour at ten seconds. */
-const sparklineValues = 180;
+/** How far back a message shows the series. */
+const shownMs = 30 * 60_000;
+/** Values of it in a message, which is kept until it is sent: all there are at ten seconds. */
+const maxShown = 180;
 
 type Foundation = AppDeps & Pick<Parts, "node" | "http" | "collecting" | "inForce" | "nodeFacts">;
 
@@ -91,15 +93,31 @@ function store(base: Foundation): Storage {
   });
 }
 
-/** Who may have caused what people are about to be told; null: nothing new is told, or it is about another node. */
+/** What may have caused what people are about to be told; null: nothing new is told, or it is about another node. */
 async function causes(
   { message, incident: { subject } }: Telling,
   node: NodeIdentity,
-  evidence: Evidence,
+  evidence: EvidenceFinder,
 ): Promise<AlertMessage["evidence"]> {
   const isNew = message === "firing" || message === "escalated";
   const isOwn = nodeId(subject.node) === nodeId(node);
-  return isNew && isOwn ? evidence.biggest(subject.index) : null;
+  return isNew && isOwn ? evidence.about(subject.index) : null;
+}
+
+/** The half hour before, of a series of this node's own; several samples as the one that breaches most. */
+function course(
+  { incident: { subject }, atMs }: Telling,
+  { node, storage }: Pick<Parts, "node" | "storage">,
+): Pick<AlertMessage, "recent" | "recentStepMs"> {
+  if (nodeId(subject.node) !== nodeId(node)) return { recent: [] };
+  const { stepMs, values } = storage.series.recent({
+    key: seriesKey(subject.index, subject.labels),
+    toMs: atMs,
+    spanMs: shownMs,
+    maxValues: maxShown,
+    aggregate: subject.operator?.startsWith("<") === true ? "min" : "max",
+  });
+  return { recent: values, recentStepMs: stepMs };
 }
 
 /** Tells people and records about an incident. */
@@ -107,21 +125,19 @@ function teller(
   parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
   cluster: () => Cluster | null,
 ): (telling: Telling) => Promise<void> {
-  const { storage, notifier, admin, settings } = parts;
+  const { notifier, admin, settings } = parts;
   const evidence = createEvidence({ ...parts, host: parts.collecting.host });
   return async (telling) => {
     const { id, incident, atMs, message, record, again } = telling;
     const { subject } = incident;
-    const series = seriesKey(subject.index, subject.labels);
-    const isOwn = nodeId(subject.node) === nodeId(parts.node);
     const found = await causes(telling, parts.node, evidence);
     if (record !== null)
-      cluster()?.tell({ incident, transition: record, atMs, biggest: found?.[0] });
+      cluster()?.tell({ incident, transition: record, atMs, biggest: found?.processes?.[0] });
     const about = {
       id,
       atMs,
       incident,
-      recent: isOwn ? storage.series.recent(series, sparklineValues) : [],
+      ...course(telling, parts),
       evidence: found,
       publicUrl: settings.config.server.public_url,
     };

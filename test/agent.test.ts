@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -171,7 +172,16 @@ describe("the agent on this machine", function () {
       assert.match(text, /peak/i);
     for (const { text } of [feishu.received[0]!, dingtalk.received[0]!])
       assert.match(text, /Top processes.* \d+(\.\d)? %/);
-    assert.doesNotMatch(feishu.received[1]!.text, /Top processes/);
+    assert.doesNotMatch(feishu.received[1]!.text, /Top processes|Pressure/);
+    if (existsSync("/proc/pressure/cpu"))
+      assert.match(feishu.received[0]!.text, /Pressure: cpu \d+ % · memory \d+ %/);
+    const chart = smtp.received[0]?.files[0];
+    assert.equal(chart?.content.toString("latin1", 1, 4), "PNG");
+    assert.ok(
+      smtp.received[0]?.parts
+        .get("text/html")
+        ?.includes(`"cid:${chart.headers.get("content-id")?.slice(1, -1)}"`),
+    );
     assert.match(smtp.received[1]?.raw ?? "", /In-Reply-To:/i);
     assert.ok(smtp.received[0]?.encrypted);
 

@@ -9,10 +9,38 @@ export interface ProcessUse {
   /** The kernel's short name of it. */
   readonly name: string;
   readonly value: number;
-  /** Percent of one core, or bytes in RAM. */
-  readonly unit: "%" | "B";
+  /** Percent of one core, bytes in RAM, or bytes read and written a second. */
+  readonly unit: "%" | "B" | "B/s";
   /** `namespace/pod/container`, the best known short of it, or a systemd unit; null: nobody knows. */
   readonly owner: string | null;
+}
+
+/** How much of the last 10 and 60 seconds was lost by waiting, in percent. */
+export interface Stall {
+  readonly avg10: number;
+  readonly avg60: number;
+}
+
+/** Waiting for one resource by the kernel's pressure stall information. */
+export interface Pressure {
+  /** At least one task waited. */
+  readonly some: Stall;
+  /** All tasks waited at once; null: this kernel does not say (of cpu it does from 5.13 on). */
+  readonly full: Stall | null;
+}
+
+/** What tasks may wait for, as the files of /proc/pressure are called. */
+export const pressureNames = ["cpu", "memory", "io"] as const;
+export type PressureName = (typeof pressureNames)[number];
+/** Pressure by resource; the kernel knows of at least one of them. */
+export type Pressures = Readonly<Partial<Record<PressureName, Pressure>>>;
+
+/** What may have caused an alert, as the host was when it fired. */
+export interface Evidence {
+  /** Those that use most of what it is about, biggest first; null: they were not looked at, or could not be. */
+  readonly processes: readonly ProcessUse[] | null;
+  /** Null: the kernel has none. */
+  readonly pressure: Pressures | null;
 }
 
 /** What is to be told: an incident at the moment of a transition, with no language and no channel yet. */
@@ -22,10 +50,12 @@ export interface AlertMessage {
   readonly kind: MessageKind;
   readonly atMs: number;
   readonly incident: Incident;
-  /** The last values of the series, oldest first, for a sparkline; null where missing. */
+  /** The series in the half hour before, evenly spaced, oldest first; null where missing. */
   readonly recent: readonly (number | null)[];
-  /** The biggest processes when it fired, biggest first; null: they were not looked at, or could not be. */
-  readonly evidence: readonly ProcessUse[] | null;
+  /** Time between two of them, the last being of `atMs`; missing: an older version wrote down neither. */
+  readonly recentStepMs?: number;
+  /** Null: nobody looked. */
+  readonly evidence: Evidence | null;
   /** What links start with; null: no links. */
   readonly publicUrl: string | null;
 }

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
-import type { SMTPSentMessageInfo, Transporter } from "nodemailer";
+import type { SendMailOptions, SMTPSentMessageInfo, Transporter } from "nodemailer";
 import * as v from "valibot";
 import { list, oneOf, secret, strictObject, text } from "../base/parse.ts";
 import type { Channel, Outcome } from "../core/delivery.ts";
@@ -185,6 +185,15 @@ async function reachServer(of: EmailSettings, signal: AbortSignal): Promise<Reac
   }
 }
 
+/** The chart goes beside the HTML that shows it, not as a file to open. */
+function attachmentsOf({ chart }: Mail): NonNullable<SendMailOptions["attachments"]> {
+  if (chart === null) return [];
+  const { contentId: cid, png: content } = chart;
+  return [
+    { cid, content, filename: "trend.png", contentType: "image/png", contentDisposition: "inline" },
+  ];
+}
+
 function createEmail(of: EmailSettings, { language }: ChannelDeps): Channel {
   let transport: Promise<Transport> | undefined;
   const from = senderOf(of);
@@ -202,6 +211,7 @@ function createEmail(of: EmailSettings, { language }: ChannelDeps): Channel {
         subject: mail.subject,
         text: mail.text,
         html: mail.html,
+        attachments: attachmentsOf(mail),
         messageId: mail.messageId,
         inReplyTo: mail.thread,
         references: mail.thread,

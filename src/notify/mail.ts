@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import type { AlertMessage, Language } from "../core/delivery.ts";
+import { escapeHtml } from "./html.ts";
+import { chartOf, type MailChart } from "./mail-chart.ts";
 import { oneLine, renderMessage, type Rendered, type Tone } from "./render.ts";
 
 /** One e-mail as it is handed to a mail server. */
@@ -7,6 +9,8 @@ export interface Mail {
   readonly subject: string;
   readonly text: string;
   readonly html: string;
+  /** A picture the HTML shows; null: it shows none. */
+  readonly chart: Pick<MailChart, "contentId" | "png"> | null;
   /** With its angle brackets; the same one at every try. */
   readonly messageId: string;
   /** What all mails of one incident refer to, so that a reader shows them as one thread. */
@@ -14,24 +18,19 @@ export interface Mail {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-const colours: Readonly<Record<Tone, string>> = {
-  critical: "#c62828",
-  warning: "#ef6c00",
-  info: "#1565c0",
-  resolved: "#2e7d32",
+const colours: Readonly<Record<Tone, number>> = {
+  critical: 0xc62828,
+  warning: 0xef6c00,
+  info: 0x1565c0,
+  resolved: 0x2e7d32,
 };
 
-/** Escapes a text for HTML, inside and outside of attributes. */
-export function escapeHtml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&#39;");
+/** As CSS writes it: `#c62828`. */
+function css(colour: number): string {
+  return `#${colour.toString(16).padStart(6, "0")}`;
 }
 
-function htmlOf({ tone, title, rows, links, words }: Rendered): string {
+function htmlOf({ tone, title, rows, links, words }: Rendered, chart: MailChart | null): string {
   const cells = rows
     .map(
       ({ label, value }) =>
@@ -44,10 +43,11 @@ function htmlOf({ tone, title, rows, links, words }: Rendered): string {
     .join(" &middot; ");
   return [
     `<!doctype html><html lang="${words.language}"><body style="font-family:sans-serif;font-size:14px;color:#222">`,
-    `<h2 style="font-size:18px;border-left:6px solid ${colours[tone]};padding-left:10px">${escapeHtml(title)}</h2>`,
+    `<h2 style="font-size:18px;border-left:6px solid ${css(colours[tone])};padding-left:10px">${escapeHtml(title)}</h2>`,
     `<table style="border-collapse:collapse">`,
     cells,
     `</table>`,
+    chart?.html ?? "",
     anchors === "" ? "" : `<p>${anchors}</p>`,
     `</body></html>`,
   ].join("\n");
@@ -70,10 +70,16 @@ function idPart(id: string): string {
 /** Puts a message into an e-mail, as if from `host`. */
 export function composeMail(message: AlertMessage, language: Language, host: string): Mail {
   const rendered = renderMessage(message, language);
+  const chart = chartOf(message, {
+    words: rendered.words,
+    colour: colours[message.incident.level],
+    contentId: `chart.${idPart(message.id)}@${host}`,
+  });
   return {
     subject: oneLine(rendered.title),
     text: textOf(rendered),
-    html: htmlOf(rendered),
+    html: htmlOf(rendered, chart),
+    chart,
     messageId: `<${idPart(message.id)}@${host}>`,
     thread: `<alert-${idPart(message.incident.id)}@${host}>`,
     headers: {

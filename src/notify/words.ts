@@ -1,5 +1,5 @@
 import type { MessageKind } from "../core/alert.ts";
-import type { Language } from "../core/delivery.ts";
+import type { Language, PressureName } from "../core/delivery.ts";
 import type { Level } from "../core/rule.ts";
 
 /** Every word of a message in one language. */
@@ -20,6 +20,11 @@ export interface Words {
   /** Names of indexes people know by another name; the others stand as they are. */
   readonly indexes: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<RowName, string>>;
+  readonly pressures: Readonly<Record<PressureName, string>>;
+  /** A text with the stretch of time it is of. */
+  readonly over: (what: string, time: string) => string;
+  readonly lowest: string;
+  readonly highest: string;
   readonly units: { day: string; hour: string; minute: string; second: string };
   readonly runbook: string;
   readonly details: string;
@@ -45,6 +50,7 @@ export type RowName =
   | "flaps"
   | "trend"
   | "processes"
+  | "pressure"
   | "message";
 
 const english: Words = {
@@ -76,8 +82,13 @@ const english: Words = {
     flaps: "Fired again",
     trend: "Trend",
     processes: "Top processes",
+    pressure: "Pressure",
     message: "Message",
   },
+  pressures: { cpu: "cpu", memory: "memory", io: "io" },
+  over: (what, time) => `${what} (${time})`,
+  lowest: "lowest",
+  highest: "highest",
   units: { day: "d", hour: "h", minute: "min", second: "s" },
   runbook: "Runbook",
   details: "Details",
@@ -122,8 +133,13 @@ const chinese: Words = {
     flaps: "再次触发次数",
     trend: "趋势",
     processes: "主要进程",
+    pressure: "资源压力",
     message: "说明",
   },
+  pressures: { cpu: "CPU", memory: "内存", io: "IO" },
+  over: (what, time) => `${what}（${time}）`,
+  lowest: "最低",
+  highest: "最高",
   units: { day: "天", hour: "小时", minute: "分钟", second: "秒" },
   runbook: "处理手册",
   details: "查看详情",

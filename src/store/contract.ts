@@ -200,6 +200,24 @@ export interface StoreCounters {
   readonly failedCompactions: number;
 }
 
+/** How a series went until a time. */
+export interface RecentQuery {
+  readonly key: SeriesKey;
+  /** The end, inclusive. */
+  readonly toMs: number;
+  readonly spanMs: number;
+  /** With more samples in the span, several are told as one. */
+  readonly maxValues: number;
+  /** Which of several that is: the highest or the lowest. */
+  readonly aggregate: "max" | "min";
+}
+
+/** Values at even distances, oldest first, from the first one there is to the end of the span; null where missing. */
+export interface RecentData {
+  readonly stepMs: number;
+  readonly values: readonly (number | null)[];
+}
+
 /** The series of this node on their way to the backend, and of any node on their way back. */
 export interface SeriesStore {
   /** Takes a tick's row into memory; never blocks, never fails. */
@@ -216,8 +234,8 @@ export interface SeriesStore {
   readBuckets(query: BucketQuery): Promise<BucketData>;
   /** The series a node may have samples of, sorted, without reading these. */
   seriesKeys(query: SpanQuery): Promise<readonly SeriesKey[]>;
-  /** The last values of one own series in memory, oldest first. */
-  recent(key: SeriesKey, count: number): readonly (number | null)[];
+  /** The course of one own series of late, as far as it is in memory. */
+  recent(query: RecentQuery): RecentData;
   /** The newest row. */
   latest(): Row | undefined;
   /**

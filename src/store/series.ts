@@ -1,18 +1,17 @@
 import type { Clock, Log } from "../core/ports.ts";
-import type { IndexDefinition, Row, SeriesKey } from "../core/series.ts";
+import type { IndexDefinition, Row } from "../core/series.ts";
 import { type BacklogDeps, createBacklog } from "./write/backlog.ts";
-import { columnOf } from "./write/block.ts";
-import { createColumnChooser, fromHeld } from "./read/columns.ts";
+import { columnOf, gridStepMs } from "./write/block.ts";
 import type { Backend, SeriesStore } from "./contract.ts";
 import { createBucketReader } from "./read/bucket-read.ts";
 import { createTierReader } from "./read/tier-read.ts";
 import { createTierWriter, type TierWriterDeps } from "./keep/tier.ts";
 import { type CompactDeps, createCompactor } from "./keep/compact.ts";
 import { createFlusher } from "./write/flush.ts";
-import { createHead, type Head, type Held, isDirty } from "./write/head.ts";
+import { createHead, isDirty } from "./write/head.ts";
 import { createKeeper, type Keeper } from "./keep/keeper.ts";
 import { createDaysReader, createReader, type ReadDeps } from "./read/samples.ts";
-import { seriesData } from "./read/readings.ts";
+import { recentData } from "./read/recent.ts";
 import { createSeriesKeys } from "./read/series-keys.ts";
 import { createSchemaBook } from "./schema-book.ts";
 import { createSchemaWriter } from "./write/schema-writer.ts";
@@ -45,28 +44,6 @@ export function expirySeconds(node: string, day: number, retentionDays: number):
     ((day + 1 + retentionDays) * dayMs) / 1_000 +
     Math.floor(placeInFleet(node) * expirySpreadSeconds)
   );
-}
-
-function valuesOf(held: Held, key: SeriesKey): readonly (number | null)[] {
-  const wants = (other: SeriesKey): boolean => other === key;
-  const part = fromHeld(held, wants, createColumnChooser(wants));
-  const data = seriesData([part], Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY);
-  return data.columns.get(key) ?? Array.from(data.timesMs, () => null);
-}
-
-/** The last values of a series in memory, oldest first, from where it begins. */
-function recentValues(head: Head, key: SeriesKey, count: number): readonly (number | null)[] {
-  const found: (readonly (number | null)[])[] = [];
-  let length = 0;
-  for (const held of head.all().toReversed()) {
-    if (length >= count) break;
-    const values = valuesOf(held, key);
-    found.unshift(values);
-    length += values.length;
-  }
-  const values = found.flat().slice(count > 0 ? -count : length);
-  const first = values.findIndex((value) => value !== null);
-  return first < 0 ? [] : values.slice(first);
 }
 
 /** Definitions by name, rebuilt only when the list is another one. */
@@ -136,7 +113,7 @@ export function createSeriesStore(deps: SeriesStoreDeps): SeriesStore {
       await flusher.drain();
       await backlog?.close();
     },
-    recent: (key, count) => recentValues(head, key, count),
+    recent: (query) => recentData(head.all(), query, gridStepMs(deps.stepMs())),
     latest: () => newest,
     keep: (signal) => keeper.keep(signal),
     counters: () => ({

@@ -10,9 +10,28 @@ const savedProcess = v.object({
   pid: v.number(),
   name: v.string(),
   value: v.number(),
-  unit: v.picklist(["%", "B"]),
+  unit: v.picklist(["%", "B", "B/s"]),
   owner: v.nullable(v.string()),
 });
+const savedStall = v.object({ avg10: v.number(), avg60: v.number() });
+const savedPressure = v.object({ some: savedStall, full: v.nullable(savedStall) });
+/** An older version kept the processes alone, as a list. */
+const savedEvidence = v.union([
+  v.pipe(
+    v.array(savedProcess),
+    v.transform((processes) => ({ processes, pressure: null })),
+  ),
+  v.object({
+    processes: v.nullable(v.array(savedProcess)),
+    pressure: v.nullable(
+      v.object({
+        cpu: v.exactOptional(savedPressure),
+        memory: v.exactOptional(savedPressure),
+        io: v.exactOptional(savedPressure),
+      }),
+    ),
+  }),
+]);
 /** Enough of a job to send it or to refuse it; the rest was written by the agent itself into a file only it reads. */
 const savedJob = v.looseObject({
   id: v.string(),
@@ -30,8 +49,9 @@ const savedJob = v.looseObject({
       subject: v.looseObject({ key: v.string() }),
     }),
     recent: v.array(v.nullable(v.number())),
-    // An older version did not look at processes.
-    evidence: v.fallback(v.nullable(v.array(savedProcess)), null),
+    recentStepMs: v.exactOptional(v.pipe(v.number(), v.minValue(1))),
+    // A still older one did not look at processes.
+    evidence: v.fallback(v.nullable(savedEvidence), null),
   }),
 });
 

@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { rm } from "node:fs/promises";
+import path from "node:path";
 import fc from "fast-check";
 import { systemClock } from "../../src/base/clock.ts";
-import { cpuUses, createEvidence, type Evidence } from "../../src/collect/evidence.ts";
+import { createEvidence, type EvidenceFinder } from "../../src/collect/evidence.ts";
 import { createHost } from "../../src/collect/host.ts";
 import { parseContainerLog, parsePodDir } from "../../src/collect/owners.ts";
 import { parseCgroup } from "../../src/collect/proc/cgroup.ts";
-import { parsePidStat, parseVmRss, type PidStat } from "../../src/collect/proc/pid.ts";
+import { parsePidIo, parsePidStat, parseVmRss, type PidStat } from "../../src/collect/proc/pid.ts";
+import { parsePressure } from "../../src/collect/proc/pressure.ts";
+import { cpuUses, ioUses } from "../../src/collect/uses.ts";
 import type { ProcessUse } from "../../src/core/delivery.ts";
 import type { Clock } from "../../src/core/ports.ts";
 import { eventually, ManualClock, settle } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
-import { createProcessTree, statText, type ProcessTree } from "./processes.ts";
+import { createProcessTree, ioText, statText, type ProcessTree } from "./processes.ts";
 import { unreadable } from "./support.ts";
 
 const hex = fc.stringMatching(/^[0-9a-f]{64}$/);
@@ -54,14 +57,32 @@ describe("a process by /proc", () => {
         }
         parseVmRss(text);
         parseCgroup(text);
+        for (const parse of [parsePidIo, parsePressure])
+          assert.throws(() => parse(text), unreadable(/^(io|pressure): expected/));
       }),
     );
     assert.throws(() => parsePidStat("1 (init) S 0 0 0"), unreadable(/24 fields/));
   });
 
+  it("has what it read from and wrote to storage, not what the cache had", () => {
+    assert.equal(parsePidIo(ioText({ rchar: 9, readBytes: 4_096, writeBytes: 512 })), 4_608);
+  });
+
   it("has its memory in bytes, a kernel thread none", () => {
     assert.equal(parseVmRss("Name:\tx\nVmHWM:\t  9 kB\nVmRSS:\t     1024 kB\n"), 1_048_576);
     assert.equal(parseVmRss("Name:\tkthreadd\nThreads:\t1\n"), null);
+  });
+});
+
+describe("pressure by /proc", () => {
+  const some = "some avg10=12.73 avg60=13.91 avg300=11.69 total=1415897644\n";
+  const full = "full avg10=0.00 avg60=0.27 avg300=0.63 total=39632775\n";
+
+  it("is read with full where the kernel tells it", () => {
+    const stall = { avg10: 12.73, avg60: 13.91 };
+    assert.deepEqual(parsePressure(some), { some: stall, full: null });
+    assert.deepEqual(parsePressure(some + full), { some: stall, full: { avg10: 0, avg60: 0.27 } });
+    assert.throws(() => parsePressure(full), unreadable(/^pressure: expected a line with some/));
   });
 });
 
@@ -187,6 +208,25 @@ describe("shares of a core", () => {
   });
 });
 
+describe("bytes a second", () => {
+  const bytes = fc
+    .array(fc.tuple(fc.nat({ max: 20 }), fc.nat()))
+    .map((entries) => new Map<number, number>(entries));
+
+  it("are of processes that were there at both looks, biggest first, five at most", () => {
+    fc.assert(
+      fc.property(bytes, bytes, fc.nat({ max: 300 }), (before, now, elapsedMs) => {
+        const uses = ioUses(before, now, elapsedMs);
+        assert.ok(uses.length <= 5);
+        for (const [at, { pid, value }] of uses.entries()) {
+          assert.ok(value > 0 && value <= (uses[at - 1]?.value ?? Number.POSITIVE_INFINITY));
+          assert.ok(before.has(pid) && now.has(pid));
+        }
+      }),
+    );
+  });
+});
+
 describe("evidence", () => {
   let tree: ProcessTree;
   let clock: ManualClock;
@@ -197,22 +237,26 @@ describe("evidence", () => {
   });
   afterEach(() => tree.remove());
 
-  const evidenceOn = (on: Clock = clock, log = recordLog().log): Evidence => {
+  const evidenceOn = (on: Clock = clock, log = recordLog().log): EvidenceFinder => {
     const roots = { proc: tree.proc, sys: "/nowhere", root: tree.root };
     return createEvidence({ host: createHost({ roots, clock: on }), clock: on, log });
   };
   /** Asks, has things happen between the two looks, and lets the window pass. */
   const during = async (
-    evidence: Evidence,
+    evidence: EvidenceFinder,
     index: string,
     happen: () => Promise<void>,
   ): Promise<readonly ProcessUse[] | null> => {
-    const asked = evidence.biggest(index);
+    const asked = biggest(evidence, index);
     await eventually("the first look is over", () => clock.waiting === 2);
     await happen();
     await clock.advance(100);
     return asked;
   };
+  const biggest = async (
+    evidence: EvidenceFinder,
+    index: string,
+  ): Promise<readonly ProcessUse[] | null> => (await evidence.about(index)).processes;
   const short = (uses: readonly ProcessUse[] | null): string[] | undefined =>
     uses?.map(({ name, value, unit, owner }) => `${name} (${owner}) ${value} ${unit}`);
 
@@ -261,7 +305,7 @@ describe("evidence", () => {
     for (const at of [1, 2, 3, 4, 5, 6])
       await tree.put({ pid: 10 + at, name: `p${at}`, rssPages: at, vmRssKb: at * 64 });
     for (const index of ["memory", "swap"]) {
-      const uses = await evidenceOn().biggest(index);
+      const uses = await biggest(evidenceOn(), index);
       assert.deepEqual(short(uses), [
         "p6 (null) 393216 B",
         "p5 (null) 327680 B",
@@ -272,18 +316,74 @@ describe("evidence", () => {
     }
   });
 
+  it("names who reads and writes most for disks and for waiting for them", async () => {
+    const put = (scale: number): Promise<void[]> =>
+      Promise.all(
+        [1, 2, 3, 4, 5, 6, 7].map((at) =>
+          tree.put({
+            pid: 20 + at,
+            name: `p${at}`,
+            cgroup: `0::/system.slice/p${at}.service`,
+            readBytes: 1_000_000 + (at === 7 ? 0 : scale * 1_000),
+            writeBytes: at === 7 ? 0 : at * scale * 4_000,
+          }),
+        ),
+      );
+    for (const index of ["disk", "cpu_iowait"]) {
+      await put(1);
+      const uses = await during(evidenceOn(), index, async () => void (await put(2)));
+      assert.deepEqual(short(uses), [
+        "p6 (p6.service) 250000 B/s",
+        "p5 (p5.service) 210000 B/s",
+        "p4 (p4.service) 170000 B/s",
+        "p3 (p3.service) 130000 B/s",
+        "p2 (p2.service) 90000 B/s",
+      ]);
+    }
+  });
+
+  it("names nobody for a disk where the files of others tell no bytes, as without root", async () => {
+    await tree.put({ pid: 10, name: "own" });
+    await rm(path.join(tree.proc, "1", "io"));
+    const { log, lines } = recordLog();
+    assert.equal(await biggest(evidenceOn(clock, log), "disk"), null);
+    assert.match(String(lines[0]?.fields["cause"]), /process 1 is hidden \(1\/io\)/);
+  });
+
+  it("tells the pressure on the host for every index, whatever becomes of the processes", async () => {
+    const line = (kind: string, avg10: number): string =>
+      `${kind} avg10=${avg10.toFixed(2)} avg60=1.50 avg300=0.91 total=59628032\n`;
+    await tree.pressure("cpu", line("some", 43.2));
+    await tree.pressure("io", line("some", 12) + line("full", 8));
+    await tree.end(1);
+    for (const index of ["memory", "inodes"])
+      assert.deepEqual(await evidenceOn().about(index), {
+        processes: null,
+        pressure: {
+          cpu: { some: { avg10: 43.2, avg60: 1.5 }, full: null },
+          io: { some: { avg10: 12, avg60: 1.5 }, full: { avg10: 8, avg60: 1.5 } },
+        },
+      });
+  });
+
+  it("tells no pressure where the kernel has none", async () => {
+    assert.equal((await evidenceOn().about("inodes")).pressure, null);
+    await tree.pressure("cpu", "");
+    assert.equal((await evidenceOn().about("inodes")).pressure, null);
+  });
+
   it("has nothing to say of other indexes", async () => {
-    for (const index of ["disk", "inodes", "net_receive", "memory_x"])
-      assert.equal(await evidenceOn().biggest(index), null);
+    for (const index of ["inodes", "net_receive", "memory_x"])
+      assert.equal(await biggest(evidenceOn(), index), null);
   });
 
   it("looks once for all alerts of a moment", async () => {
     const evidence = evidenceOn();
     await tree.put({ pid: 10, name: "p10" });
     const first = during(evidence, "cpu", () => tree.put({ pid: 10, name: "p10", utime: 10 }));
-    const second = evidence.biggest("load5");
+    const second = biggest(evidence, "load5");
     assert.equal(await second, await first);
-    assert.equal(await evidence.biggest("cpu_steal"), await first);
+    assert.equal(await biggest(evidence, "cpu_steal"), await first);
     await clock.advance(1_000);
     assert.deepEqual(await during(evidence, "cpu", async () => {}), []);
   });
@@ -295,7 +395,7 @@ describe("evidence", () => {
     ] as const) {
       await break_();
       const { log, lines } = recordLog();
-      assert.equal(await evidenceOn(clock, log).biggest("memory"), null);
+      assert.equal(await biggest(evidenceOn(clock, log), "memory"), null);
       assert.deepEqual(
         lines.map(({ level, event }) => `${level} ${event}`),
         ["debug processes unreadable"],
@@ -313,9 +413,7 @@ describe("evidence", () => {
     };
     const { log, lines } = recordLog();
     let answer: unknown = "none yet";
-    const asked = evidenceOn(slow, log)
-      .biggest("cpu")
-      .then((uses) => (answer = uses));
+    const asked = biggest(evidenceOn(slow, log), "cpu").then((uses) => (answer = uses));
     await eventually("the first look is over", () => clock.waiting === 2);
     await clock.advance(299);
     assert.equal(answer, "none yet");
@@ -340,18 +438,22 @@ describe("evidence", () => {
     );
     for (let at = 0; at < 300; at++)
       await tree.log("containers", `pod-${at}_ns_main-${at.toString(16).padStart(64, "0")}.log`);
-    const costsMs: number[] = [];
-    for (let run = 0; run < 10; run++) {
-      const evidence = evidenceOn(systemClock);
-      const before = process.cpuUsage();
-      await evidence.biggest("cpu");
-      const { user, system } = process.cpuUsage(before);
-      costsMs.push((user + system) / 1_000);
+    for (const name of ["cpu", "memory", "io"])
+      await tree.pressure(name, "some avg10=1.00 avg60=1.50 avg300=0.91 total=5\n");
+    for (const index of ["cpu", "memory", "disk"]) {
+      const costsMs: number[] = [];
+      for (let run = 0; run < 10; run++) {
+        const evidence = evidenceOn(systemClock);
+        const before = process.cpuUsage();
+        await evidence.about(index);
+        const { user, system } = process.cpuUsage(before);
+        costsMs.push((user + system) / 1_000);
+      }
+      const least = Math.min(...costsMs);
+      // 20 ms where nobody else works; coverage and a busy machine add to it.
+      assert.ok(least <= 60, `${index}: ${least} ms of CPU at best`);
+      if (process.env["SHOW_COSTS"] !== undefined) console.log(index, costsMs);
     }
-    const least = Math.min(...costsMs);
-    // 20 ms where nobody else works; coverage and a busy machine add to it.
-    assert.ok(least <= 60, `${least} ms of CPU at best`);
-    if (process.env["SHOW_COSTS"] !== undefined) console.log(costsMs);
   });
 });
 
@@ -366,7 +468,7 @@ describe("evidence on this machine", () => {
       let seen: ProcessUse | undefined;
       await eventually("it is among the biggest", async () => {
         const evidence = createEvidence({ host, clock: systemClock, log: recordLog().log });
-        seen = (await evidence.biggest("cpu"))?.find(({ pid }) => pid === busy.pid);
+        seen = (await evidence.about("cpu")).processes?.find(({ pid }) => pid === busy.pid);
         return seen !== undefined && seen.value >= 40;
       });
       assert.equal(seen?.name, "sh");
@@ -385,7 +487,7 @@ describe("evidence on this machine", () => {
       clock: systemClock,
     });
     const evidence = createEvidence({ host, clock: systemClock, log: recordLog().log });
-    const own = (await evidence.biggest("memory"))?.find(({ pid }) => pid === process.pid);
+    const own = (await evidence.about("memory")).processes?.find(({ pid }) => pid === process.pid);
     const rss = process.memoryUsage.rss();
     assert.equal(ballast.at(-1), 1);
     assert.ok(

@@ -248,6 +248,59 @@ describe("e-mail", () => {
     assert.ok(!html.includes("<b>"), html);
   });
 
+  describe("with a chart", () => {
+    const recent = Array.from({ length: 180 }, (_, at) => (at === 90 ? null : at / 2));
+    const charted = (more: Partial<AlertMessage> = {}): AlertMessage =>
+      message("firing", {}, { recent, recentStepMs: 10_000, ...more });
+
+    it("shows the last half hour as a picture that comes with it", async () => {
+      const { outcome, server } = await sendOne({}, {}, { of: [charted({ id: "msg-chart" })] });
+      assert.equal(outcome.outcome, "sent", JSON.stringify(outcome));
+      const [mail] = server.received;
+      const [file] = mail?.files ?? [];
+      assert.equal(mail?.files.length, 1);
+      assert.deepEqual(file?.within, ["multipart/alternative", "multipart/related"]);
+      assert.match(file?.headers.get("content-type") ?? "", /^image\/png/);
+      assert.match(file?.headers.get("content-disposition") ?? "", /^inline/);
+      assert.equal(file?.headers.get("content-id"), "<chart.msg-chart@localhost>");
+      assert.equal(file?.content.toString("latin1", 0, 8), "\x89PNG\r\n\x1a\n");
+      const html = mail?.parts.get("text/html") ?? "";
+      assert.match(html, /<img src="cid:chart\.msg-chart@localhost" width="600" height="160"/);
+      assert.match(html, /alt="Trend: lowest 0 % · highest 89\.5 % · Threshold 80 %"/);
+      assert.match(html, /2026-01-05T11:30:10Z – 2026-01-05T12:00:00Z/);
+      assert.match(mail?.parts.get("text/plain") ?? "", /Trend: [▁▂▃▄▅▆▇█·]+\n/);
+    });
+
+    it("tells its numbers in Chinese too", async () => {
+      const { server } = await sendOne({}, { language: "zh-CN" }, { of: [charted()] });
+      const html = server.received[0]?.parts.get("text/html") ?? "";
+      assert.match(html, /趋势：最低 0 % · 最高 89\.5 % · 阈值 80 %/);
+    });
+
+    it("has none where too little is known, or not of what times it is", async () => {
+      const { recentStepMs: _none, ...older } = charted();
+      const of = [charted({ recent: [1, null, 2] }), charted({ recent: [] }), older];
+      const { server } = await sendAll({}, {}, { of });
+      assert.equal(server.received.length, 3);
+      for (const mail of server.received) {
+        assert.deepEqual(mail.files, []);
+        assert.ok(!(mail.parts.get("text/html") ?? "").includes("<img"));
+      }
+    });
+
+    it("lets nothing in an id become markup or a header", async () => {
+      const { server } = await sendOne(
+        {},
+        {},
+        { of: [charted({ id: 'm">\r\nBcc: x@example.com' })] },
+      );
+      const [mail] = server.received;
+      const id = mail?.files[0]?.headers.get("content-id") ?? "";
+      assert.match(id, /^<chart\.[0-9a-f]{32}@localhost>$/);
+      assert.ok(mail?.parts.get("text/html")?.includes(`"cid:${id.slice(1, -1)}"`));
+    });
+  });
+
   it("writes Chinese subjects and bodies that survive the way", async () => {
     const { server } = await sendOne({}, { language: "zh-CN" });
     const [mail] = server.received;

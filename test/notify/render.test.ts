@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { AlertMessage, Language, ProcessUse } from "../../src/core/delivery.ts";
+import type {
+  AlertMessage,
+  Language,
+  Pressure,
+  Pressures,
+  ProcessUse,
+} from "../../src/core/delivery.ts";
 import { formatValue } from "../../src/base/value.ts";
 import { formatDuration, formatMemory, sparkline } from "../../src/notify/format.ts";
 import { fitRows, renderMessage } from "../../src/notify/render.ts";
@@ -21,6 +27,10 @@ function lines(of: AlertMessage, language: Language): string[] {
     ...rows.map(({ label, value }) => `${label} = ${value}`),
     ...links.map(({ label, url }) => `${label} -> ${url}`),
   ];
+}
+
+function withProcesses(processes: readonly ProcessUse[] | null): AlertMessage {
+  return message("firing", {}, { evidence: { processes, pressure: null } });
 }
 
 const firing = message(
@@ -84,8 +94,8 @@ describe("rendering", () => {
   });
 
   it("names the biggest processes, memory as `top` counts it", () => {
-    const row = (evidence: readonly ProcessUse[] | null, language: Language): string | undefined =>
-      lines(message("firing", {}, { evidence }), language).find((line) =>
+    const row = (processes: readonly ProcessUse[] | null, language: Language): string | undefined =>
+      lines(withProcesses(processes), language).find((line) =>
         /^(Top processes|主要进程)/.test(line),
       );
     const use = { pid: 7, name: "stress", owner: "batch/stress-pod/main" };
@@ -108,6 +118,34 @@ describe("rendering", () => {
     assert.equal(
       row([{ ...use, name: "a\r\nb", owner: "c\nd", value: 1, unit: "%" }], "en"),
       "Top processes = a b (c d) 1 %",
+    );
+  });
+
+  it("tells what reads and writes in bytes a second", () => {
+    const use = { pid: 7, name: "rsync", owner: "backup.service", value: 12_500_000, unit: "B/s" };
+    assert.ok(
+      lines(withProcesses([use as ProcessUse]), "en").includes(
+        "Top processes = rsync (backup.service) 12.5 MB/s",
+      ),
+    );
+  });
+
+  it("tells the pressure on the host in whole percent, as far as the kernel knows it", () => {
+    const stall = (avg10: number): Pressure => ({ some: { avg10, avg60: 99 }, full: null });
+    const row = (pressure: Pressures | null, language: Language): string | undefined => {
+      const evidence = { processes: null, pressure };
+      return lines(message("firing", {}, { evidence }), language).find((line) =>
+        /^(Pressure|资源压力)/.test(line),
+      );
+    };
+    const all = { cpu: stall(43.21), memory: stall(0.04), io: stall(11.5) };
+    assert.equal(row(all, "en"), "Pressure = cpu 43 % · memory 0 % · io 12 % (10 s)");
+    assert.equal(row(all, "zh-CN"), "资源压力 = CPU 43 % · 内存 0 % · IO 12 %（10 秒）");
+    assert.equal(row({ io: stall(5) }, "en"), "Pressure = io 5 % (10 s)");
+    assert.equal(row(null, "en"), undefined);
+    assert.equal(
+      lines(message(), "en").find((line) => line.startsWith("Pressure")),
+      undefined,
     );
   });
 
@@ -338,7 +376,7 @@ describe("fitting a message into a number of bytes", () => {
       owner: `${"n".repeat(63)}/${"p".repeat(253)}/${"c".repeat(63)}`,
     }));
     for (const language of ["zh-CN", "en"] as const) {
-      const rendered = renderMessage(message("firing", {}, { evidence }), language);
+      const rendered = renderMessage(withProcesses(evidence), language);
       const body = fitRows(rendered, 1_000, (rows) => JSON.stringify(rows));
       assert.ok(Buffer.byteLength(body) <= 1_000);
       assert.ok(body.includes(rendered.words.labels.processes));

@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { parseSelector } from "../../src/core/series.ts";
 import { encodeBlock } from "../../src/store/format/block-codec.ts";
-import type { SeriesData, SeriesStore } from "../../src/store/contract.ts";
+import type { RecentData, RecentQuery, SeriesData, SeriesStore } from "../../src/store/contract.ts";
 import { createHead } from "../../src/store/write/head.ts";
 import { createMemoryBackend } from "../../src/store/memory/index.ts";
 import { expirySeconds } from "../../src/store/series.ts";
@@ -15,6 +15,15 @@ import { row, rowsOf, seriesStore, wideRow } from "../support/store.ts";
 const node = "prod/node-1";
 const stepMs = 10_000;
 const startMs = Date.UTC(2026, 0, 5, 12, 0, 0);
+
+const halfHourMs = 30 * 60_000;
+
+/** What a message about cpu shows at the newest row, unless told otherwise. */
+function recent(store: SeriesStore, changes: Partial<RecentQuery> = {}): RecentData {
+  const newestMs = store.latest()?.slotMs ?? startMs;
+  const asked = { key: "cpu", toMs: newestMs, spanMs: halfHourMs, maxValues: 180 };
+  return store.recent({ ...asked, aggregate: "max", ...changes });
+}
 
 describe("series store", () => {
   let clock: ManualClock;
@@ -484,27 +493,89 @@ describe("series store", () => {
     await store.flush();
     assert.ok(store.counters().dirtyBlocks <= 2 * 144 + 1 - 64);
     for (let round = 0; round < 5; round++) await store.flush();
-    const count = store.recent("cpu", 1_000).length;
+    const all = { spanMs: 400 * 600_000, maxValues: Number.POSITIVE_INFINITY };
+    const count = recent(store, all).values.filter((value) => value !== null).length;
     assert.ok(count <= 145 && count >= 140, `${count} blocks`);
   });
 
-  it("knows the newest row and the last values of a series", async () => {
+  it("knows the newest row and the course of a series of late", async () => {
     const store = seriesStore(backend, clock);
     assert.equal(store.latest(), undefined);
-    assert.deepEqual(store.recent("cpu", 5), []);
+    assert.deepEqual(recent(store).values, []);
     await run(store, 200, (tick) => (tick === 198 ? { memory: 1 } : { cpu: tick / 2, memory: 2 }));
     assert.equal(store.latest()?.values.get("cpu"), 99.5);
-    assert.deepEqual(store.recent("cpu", 4), [98, 98.5, null, 99.5]);
-    assert.deepEqual(store.recent("cpu", 0), []);
-    assert.equal(store.recent("cpu", 180).length, 180);
-    assert.equal(store.recent("cpu", 1_000).length, 200);
-    assert.deepEqual(store.recent("nowhere", 10), []);
+    const last = startMs + 199 * stepMs;
+    const upTo = (toMs: number, spanMs: number): RecentData => recent(store, { toMs, spanMs });
+    assert.deepEqual(upTo(last, 40_000), { stepMs, values: [98, 98.5, null, 99.5] });
+    assert.deepEqual(upTo(last - stepMs, 30_000).values, [98, 98.5, null], "nothing of later");
+    assert.deepEqual(upTo(last + 4 * stepMs, 50_000).values, [99.5, null, null, null, null]);
+    assert.equal(upTo(last, halfHourMs).values.length, 180);
+    assert.deepEqual(recent(store, { key: "nowhere", toMs: last }).values, []);
   });
 
-  it("begins the last values of a series where it first had one", async () => {
+  it("begins the course of a series where it first had a value", async () => {
     const store = seriesStore(backend, clock);
     await run(store, 70, (tick) => (tick < 65 ? { cpu: 1 } : { cpu: 1, memory: tick }));
-    assert.deepEqual(store.recent("memory", 180), [65, 66, 67, 68, 69]);
+    const toMs = startMs + 69 * stepMs;
+    assert.deepEqual(recent(store, { key: "memory", toMs }).values, [65, 66, 67, 68, 69]);
+  });
+
+  for (const seconds of [1, 7, 10, 60, 299, 300])
+    it(`tells the last half hour, no more and no less, of a sample every ${seconds} s`, () => {
+      const intervalMs = seconds * 1_000;
+      const store = seriesStore(backend, clock, { stepMs: () => intervalMs });
+      const slots = Math.ceil((2 * halfHourMs) / intervalMs);
+      for (let slot = 0; slot < slots; slot++)
+        store.append(row(startMs + slot * intervalMs, { cpu: slot / 100 }));
+      const toMs = startMs + (slots - 1) * intervalMs;
+      const { stepMs, values } = recent(store, { toMs });
+      assert.ok(values.length <= 180, `${values.length} values`);
+      assert.ok(!values.includes(null), "samples without a gap");
+      const coveredMs = values.length * stepMs;
+      assert.ok(coveredMs >= halfHourMs && coveredMs < halfHourMs + stepMs, `${coveredMs} ms`);
+      assert.equal(stepMs % intervalMs, 0, "as many samples in each");
+      assert.equal(values.at(-1), Math.round((slots - 1) / 10) / 10, "the newest one is the last");
+    });
+
+  it("tells what has just begun sample by sample, also at short intervals", () => {
+    const store = seriesStore(backend, clock, { stepMs: () => 1_000 });
+    for (let slot = 0; slot < 5; slot++) store.append(row(startMs + slot * 1_000, { cpu: slot }));
+    assert.deepEqual(recent(store), { stepMs: 1_000, values: [0, 1, 2, 3, 4] });
+  });
+
+  it("tells several samples as the highest or the lowest of them", () => {
+    const store = seriesStore(backend, clock, { stepMs: () => 1_000 });
+    for (let slot = 0; slot < 1_800; slot++)
+      store.append(row(startMs + slot * 1_000, { cpu: slot === 905 ? 99 : slot === 305 ? 1 : 50 }));
+    const of = (aggregate: "max" | "min"): Set<number | null> =>
+      new Set(recent(store, { toMs: startMs + 1_799_000, aggregate }).values);
+    assert.deepEqual([...of("max")], [50, 99]);
+    assert.deepEqual([...of("min")], [50, 1]);
+  });
+
+  it("keeps what was sampled at another interval, without a hole where that was shorter", () => {
+    const course = (before: number, after: number): RecentData => {
+      let intervalMs = before;
+      const store = seriesStore(createMemoryBackend({ clock }), clock, {
+        stepMs: () => intervalMs,
+      });
+      const middleMs = startMs + 600_000;
+      for (let at = startMs; at < middleMs; at += before) store.append(row(at, { cpu: 1 }));
+      intervalMs = after;
+      for (let at = middleMs; at <= middleMs + 600_000; at += after)
+        store.append(row(at, { cpu: 2 }));
+      return recent(store);
+    };
+    const longer = course(10_000, 60_000);
+    assert.equal(longer.stepMs, 60_000);
+    assert.deepEqual([...new Set(longer.values)], [1, 2]);
+    const shorter = course(60_000, 10_000);
+    assert.equal(shorter.stepMs, 10_000);
+    const counted = [1, 2].map((wanted) => shorter.values.filter((value) => value === wanted));
+    assert.deepEqual(
+      counted.map(({ length }) => length),
+      [10, 61],
+    );
   });
 });
 

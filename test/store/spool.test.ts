@@ -18,6 +18,7 @@ function job(id: string): Job {
     atMs: 1,
     incident: incident(),
     recent: [1, null],
+    recentStepMs: 10_000,
     evidence: null,
     publicUrl: null,
   } as const;
@@ -60,13 +61,19 @@ describe("spooled outbox", () => {
     await eventually("the file is empty", async () => (await saved()).length === 0);
   });
 
-  it("reads what an older version kept, and drops no message for a list of processes it cannot read", async () => {
+  it("reads what an older version kept, and drops no message for evidence it cannot read", async () => {
     const use = { pid: 7, name: "stress", value: 98, unit: "%", owner: null } as const;
     const { evidence: _none, ...older } = job("old").message;
+    const stall = { avg10: 43.2, avg60: 1 };
+    const pressure = { cpu: { some: stall, full: null }, io: { some: stall, full: stall } };
     const kept = [
       { ...job("old"), message: older },
       { ...job("odd"), message: { ...older, evidence: [{ ...use, unit: "MB" }] } },
-      { ...job("new"), message: { ...older, evidence: [use] } },
+      { ...job("list"), message: { ...older, evidence: [use] } },
+      { ...job("new"), message: { ...older, evidence: { processes: [use], pressure } } },
+      { ...job("alone"), message: { ...older, evidence: { processes: null, pressure } } },
+      { ...job("none"), message: { ...older, evidence: { processes: [use], pressure: null } } },
+      { ...job("bad"), message: { ...older, evidence: { processes: [use], pressure: { io: 1 } } } },
     ];
     await writeFile(path.join(dir, "outbox.json"), JSON.stringify(kept));
     const outbox = open();
@@ -77,7 +84,11 @@ describe("spooled outbox", () => {
       [
         ["old", null],
         ["odd", null],
-        ["new", [use]],
+        ["list", { processes: [use], pressure: null }],
+        ["new", { processes: [use], pressure }],
+        ["alone", { processes: null, pressure }],
+        ["none", { processes: [use], pressure: null }],
+        ["bad", null],
       ],
     );
   });

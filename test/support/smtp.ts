@@ -2,6 +2,14 @@ import type { AddressInfo } from "node:net";
 import { SMTPServer, type SMTPServerSession } from "smtp-server";
 import { makeTls, type TlsFiles } from "./tls.ts";
 
+/** A part of a mail that is not text. */
+export interface ReceivedFile {
+  readonly headers: ReadonlyMap<string, string>;
+  /** The content types of the parts it is in, from the outside. */
+  readonly within: readonly string[];
+  readonly content: Buffer;
+}
+
 /** One mail the server took. */
 export interface ReceivedMail {
   readonly from: string;
@@ -10,8 +18,10 @@ export interface ReceivedMail {
   readonly raw: string;
   /** Lower-case names, unfolded and decoded. */
   readonly headers: ReadonlyMap<string, string>;
-  /** Decoded parts by content type. */
+  /** Decoded texts by content type. */
   readonly parts: ReadonlyMap<string, string>;
+  /** What is not text, in the order in which it came. */
+  readonly files: readonly ReceivedFile[];
   readonly encrypted: boolean;
   readonly user: string | null;
 }
@@ -58,12 +68,16 @@ function decodeWords(value: string): string {
 }
 
 function decodeQuoted(text: string): string {
+  return quotedBytes(text).toString("utf8");
+}
+
+function quotedBytes(text: string): Buffer {
   const bytes = text
     .replaceAll(/=\r?\n/g, "")
     .replaceAll(/=([0-9A-F]{2})/gi, (_, hex: string) =>
       String.fromCharCode(Number.parseInt(hex, 16)),
     );
-  return Buffer.from(bytes, "latin1").toString("utf8");
+  return Buffer.from(bytes, "latin1");
 }
 
 function splitHead(text: string): { headers: Map<string, string>; body: string } {
@@ -78,7 +92,7 @@ function splitHead(text: string): { headers: Map<string, string>; body: string }
 }
 
 /** Decodes the parts of a mail, nested ones too. */
-function partsOf(text: string): [string, string][] {
+function partsOf(text: string, within: readonly string[] = []): ReceivedFile[] {
   const { headers, body } = splitHead(text);
   const type = headers.get("content-type") ?? "text/plain";
   const boundary = /boundary="?([^";]+)"?/.exec(type)?.[1];
@@ -86,26 +100,39 @@ function partsOf(text: string): [string, string][] {
     return body
       .split(`--${boundary}`)
       .slice(1, -1)
-      .flatMap((part) => partsOf(part.replace(/^\r\n/, "").replace(/\r\n$/, "")));
+      .flatMap((part) =>
+        partsOf(part.replace(/^\r\n/, "").replace(/\r\n$/, ""), [...within, typeOf(headers)]),
+      );
   const encoding = headers.get("content-transfer-encoding")?.toLowerCase();
-  const decoded =
+  const content =
     encoding === "base64"
-      ? Buffer.from(body, "base64").toString("utf8")
+      ? Buffer.from(body, "base64")
       : encoding === "quoted-printable"
-        ? decodeQuoted(body)
-        : body;
-  return [[type.split(";")[0] ?? "", decoded.replaceAll("\r\n", "\n")]];
+        ? quotedBytes(body)
+        : Buffer.from(body);
+  return [{ headers, within, content }];
+}
+
+function typeOf(headers: ReadonlyMap<string, string>): string {
+  return (headers.get("content-type") ?? "text/plain").split(";")[0] ?? "";
 }
 
 function mailOf(raw: string, session: SMTPServerSession): ReceivedMail {
   const { envelope } = session;
   const user: unknown = session.user;
+  const parts = partsOf(raw);
+  const isText = ({ headers }: ReceivedFile): boolean => typeOf(headers).startsWith("text/");
+  const textOf = ({ headers, content }: ReceivedFile): [string, string] => [
+    typeOf(headers),
+    content.toString("utf8").replaceAll("\r\n", "\n"),
+  ];
   return {
     from: envelope.mailFrom === false ? "" : envelope.mailFrom.address,
     to: envelope.rcptTo.map(({ address }) => address),
     raw,
     headers: splitHead(raw).headers,
-    parts: new Map(partsOf(raw)),
+    parts: new Map(parts.filter(isText).map(textOf)),
+    files: parts.filter((part) => !isText(part)),
     encrypted: session.secure,
     user: typeof user === "string" ? user : null,
   };

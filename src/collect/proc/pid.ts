@@ -36,3 +36,13 @@ export function parseVmRss(text: string): number | null {
   const kib = /^VmRSS:\s+(\d+) kB$/m.exec(text)?.[1];
   return kib === undefined ? null : Number(kib) * 1_024;
 }
+
+/** By proc_pid_io(5): what went to and came from the storage itself, not what the page cache had. */
+const ioFields = /^read_bytes: (\d+)\nwrite_bytes: (\d+)$/m;
+
+/** Bytes read from and written to storage since the process began, by /proc/<pid>/io. */
+export function parsePidIo(text: string): number {
+  const found = ioFields.exec(text);
+  if (found === null) throw unexpected("io", "read_bytes and write_bytes", text);
+  return Number(found[1]) + Number(found[2]);
+}
