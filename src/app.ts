@@ -59,7 +59,7 @@ export class App {
   /** Starts everything, and says where it listens. Throws CONFIG_INVALID when the port cannot be had. */
   async start(): Promise<void> {
     const { clock, log } = this.#deps;
-    const { inForce, storage, ticker, admin, kubernetes } = this.#parts;
+    const { inForce, storage, ticker, admin, kubernetes, notifier, incidents } = this.#parts;
     const { host, port } = await this.#api.start();
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
     log.info("listening", { url, node: this.node.name, ip: this.node.ip, version });
@@ -75,6 +75,10 @@ export class App {
     await settled(storage.backend, clock, storeMs);
     await this.#restore();
     this.#restored.resolve(undefined);
+    notifier.keepFiring(() => ({
+      incidents: incidents.list(),
+      publicUrl: this.#settings.config.server.public_url,
+    }));
     ticker.beginJudging();
     if (admin !== null) this.#running.push(admin.start());
     if (kubernetes !== null) this.#running.push(kubernetes.start());

@@ -1,4 +1,4 @@
-import type { AlertSubject } from "./core/alert.ts";
+import { reportedKey, type AlertSubject } from "./core/alert.ts";
 import type { NodeIdentity, NodeInfo } from "./core/node.ts";
 import type { Incidents } from "./alerts/incidents.ts";
 import type { Report } from "./alerts/telling.ts";
@@ -33,7 +33,7 @@ function nodeOf(alert: ReportedAlert, own: NodeIdentity, known: readonly NodeInf
 function subjectOf(alert: ReportedAlert, node: NodeIdentity, unit: string): AlertSubject {
   const { rule, index, labels, message, runbookUrl, sourceUrl } = alert;
   return {
-    key: `alertmanager:${alert.fingerprint}`,
+    key: reportedKey(alert.fingerprint),
     rule,
     index,
     unit,

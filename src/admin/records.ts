@@ -1,4 +1,4 @@
-import type { HttpClient, HttpReply } from "../base/http.ts";
+import { headerSafe, type HttpClient, type HttpReply } from "../base/http.ts";
 import type { MessageKind } from "../core/alert.ts";
 import type { AlertMessage, Channel, Outcome, ReceiptOutcome } from "../core/delivery.ts";
 import type { NodeIdentity } from "../core/node.ts";
@@ -174,7 +174,7 @@ export function createRecordsChannel(deps: RecordsDeps): Channel {
     const headers = {
       ...request.adminHeaders(node(), settings.token),
       "Content-Type": "application/json",
-      "Idempotency-Key": request.headerSafe(record.id),
+      "Idempotency-Key": headerSafe(record.id),
     };
     const body = JSON.stringify(record);
     const asked = await request.ask(deps, { method: "POST", url, headers, body }, signal);

@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { deadline } from "../base/every.ts";
-import type { HttpClient, HttpReply, HttpRequest } from "../base/http.ts";
+import {
+  headerSafe,
+  retryAfterMs as askedWaitMs,
+  type HttpClient,
+  type HttpReply,
+  type HttpRequest,
+} from "../base/http.ts";
 import { kindOf } from "../base/parse.ts";
 import { createRedactor, Secret, type Redactor, decoded } from "../base/secret.ts";
 import { truncateBytes } from "../base/text.ts";
@@ -50,11 +56,6 @@ export function endpointUrl(baseUrl: string, endpoint: string): string {
   url.search = [url.search.slice(1), query.join("?")].filter((part) => part !== "").join("&");
   url.hash = "";
   return url.href;
-}
-
-/** A text fit for a header: everything but visible ASCII, and `%` itself, percent-encoded as UTF-8. */
-export function headerSafe(text: string): string {
-  return text.toWellFormed().replaceAll(/[^\x21-\x24\x26-\x7e]/gu, encodeURIComponent);
 }
 
 /** The headers of every request to the admin server: who asks, and the proof that it may. */
@@ -144,11 +145,9 @@ export async function ask(
   }
 }
 
-/** How long a server asks to wait (`Retry-After` in seconds or as a date), milliseconds; undefined when it does not. */
+/** How long the server asks to wait, milliseconds; undefined when it does not. */
 export function retryAfterMs(headers: IncomingHttpHeaders, nowMs: number): number | undefined {
-  const text = headers["retry-after"]?.trim() ?? "";
-  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - nowMs;
-  return Number.isNaN(ms) ? undefined : Math.min(longestWaitMs, Math.max(0, ms));
+  return askedWaitMs(headers, nowMs, longestWaitMs);
 }
 
 /** Whether a value is a JSON object. */

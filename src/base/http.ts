@@ -49,6 +49,22 @@ export function serverMs({ date }: http.IncomingHttpHeaders): number | null {
   return Number.isNaN(ms) ? null : ms;
 }
 
+/** How long a server asks to wait (`Retry-After` in seconds or as a date), milliseconds; undefined when it does not. */
+export function retryAfterMs(
+  headers: http.IncomingHttpHeaders,
+  nowMs: number,
+  longestMs: number,
+): number | undefined {
+  const text = headers["retry-after"]?.trim() ?? "";
+  const ms = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - nowMs;
+  return Number.isNaN(ms) ? undefined : Math.min(longestMs, Math.max(0, ms));
+}
+
+/** A text fit for a header: everything but visible ASCII, and `%` itself, percent-encoded as UTF-8. */
+export function headerSafe(text: string): string {
+  return text.toWellFormed().replaceAll(/[^\x21-\x24\x26-\x7e]/gu, encodeURIComponent);
+}
+
 /** Node's own message of a refused dual-stack connection is empty; the code says what happened. */
 export function describeFailure(cause: unknown, signal: AbortSignal): string {
   if (signal.aborted) return signal.reason instanceof Error ? signal.reason.message : "aborted";

@@ -20,6 +20,16 @@ export interface AlertSubject {
   readonly node: NodeIdentity;
 }
 
+/** The key of an alert that a Prometheus or an Alertmanager reports; the key of a rule's alert has a `|` in it. */
+export function reportedKey(fingerprint: string): string {
+  return `alertmanager:${fingerprint}`;
+}
+
+/** Whether an alert was reported by a Prometheus or an Alertmanager, which must not get it back. */
+export function isReported({ key }: AlertSubject): boolean {
+  return /^alertmanager:[^|]*$/.test(key);
+}
+
 /** A change of an alert's state, or (`still`) a sample by which it goes on firing. */
 export interface Transition {
   readonly kind: "fired" | "escalated" | "deescalated" | "resolved" | "still";

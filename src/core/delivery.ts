@@ -1,4 +1,4 @@
-import type { Incident, MessageKind } from "./alert.ts";
+import type { AlertSubject, Incident, MessageKind } from "./alert.ts";
 import type { Level } from "./rule.ts";
 
 export type Language = "zh-CN" | "en";
@@ -82,9 +82,27 @@ export type Outcome =
     }
   | { readonly outcome: "refused"; readonly code: string; readonly reason: string };
 
+/** What goes on: incidents that fire and those that ended of late. */
+export interface Ongoing {
+  readonly incidents: readonly Incident[];
+  /** What links start with; null: no links. */
+  readonly publicUrl: string | null;
+}
+
+/** The way of a channel that must be told again and again what fires, because it forgets what is not repeated. */
+export interface KeepFiring {
+  /** How often. */
+  readonly everyMs: number;
+  /** Says all that goes on; what was said before and is not among it is over. Null: there was nothing to say. */
+  send(ongoing: Ongoing, signal: AbortSignal): Promise<Outcome | null>;
+}
+
 /** Something a message can be given to: a robot, a mail server, the admin server's records. */
 export interface Channel {
   send(message: AlertMessage, signal: AbortSignal): Promise<Outcome>;
+  /** Whether it is to be told of an alert at all; without it, of every one. */
+  readonly takes?: (subject: AlertSubject) => boolean;
+  readonly keepFiring?: KeepFiring;
   /** Gives back connections; nothing is sent afterwards. */
   close(): Promise<void>;
 }

@@ -1,8 +1,10 @@
 import { backoffMs } from "../base/backoff.ts";
-import type { AlertMessage, Job, Outcome } from "../core/delivery.ts";
-import type { ComponentStatus } from "../core/ports.ts";
+import type { AlertMessage, Job, Ongoing, Outcome } from "../core/delivery.ts";
+import type { ComponentStatus, Running } from "../core/ports.ts";
 import { createChooser, longestNapMs, type Chooser } from "./chooser.ts";
+import { startKeeper } from "./keeper.ts";
 import { createLedger, type Ledger } from "./ledger.ts";
+import { redacted } from "./outcome.ts";
 import { createSender, sendDeadlineMs, type Sender } from "./sender.ts";
 import { jobOf, type DrainerDeps, type Target } from "./target.ts";
 
@@ -26,6 +28,7 @@ export class Drainer {
   /** Jobs that are settled and could not be taken out; they must not be sent again. */
   readonly #stuck = new Set<string>();
   readonly #done: Promise<void>;
+  #keeper: Running | undefined;
   #nap = new AbortController();
   #awake = false;
   #stopped = false;
@@ -92,14 +95,24 @@ export class Drainer {
     return sending;
   }
 
+  /** From now on a channel that must be told again and again what goes on is told. */
+  keepFiring(ongoing: () => Ongoing): void {
+    const { channel } = this.target;
+    const { clock, redactor } = this.#deps;
+    if (channel.keepFiring === undefined || this.#stopped) return;
+    const judge = (outcome: Outcome): void => this.#ledger.judge(redacted(outcome, redactor));
+    this.#keeper ??= startKeeper(channel.keepFiring, ongoing, { clock, judge });
+  }
+
   /** Takes no more jobs, waits for the message on its way, cuts it off after the grace, closes the channel. */
   async stop(graceMs = sendDeadlineMs): Promise<void> {
     const { clock, log } = this.#deps;
     this.#stopped = true;
+    const kept = this.#keeper?.stop();
     this.wake();
     const timer = new AbortController();
     void clock.sleep(graceMs, timer.signal).then(() => this.#cutOff.abort(new Error("stopping")));
-    await Promise.all([this.#done, this.#testing]);
+    await Promise.all([this.#done, this.#testing, kept]);
     timer.abort();
     this.#closed ??= this.target.channel.close().catch((cause: unknown) => {
       log.warn("channel.close_failed", { channel: this.target.name, cause });

@@ -5,17 +5,27 @@ import type {
   Channel,
   ChannelSpec,
   Language,
+  Ongoing,
   Outcome,
   RateLimit,
 } from "../core/delivery.ts";
+import type { Incident } from "../core/alert.ts";
 import { AgentError } from "../core/errors.ts";
 import type { NodeIdentity } from "../core/node.ts";
 import type { ComponentStatus } from "../core/ports.ts";
 import type { Sourced } from "../core/rule.ts";
 import type { AnyChannelPlugin } from "./contract.ts";
 import { Drainer } from "./drainer.ts";
+import { Endings } from "./endings.ts";
 import { emptyTally, type Tally } from "./ledger.ts";
-import { healthOf, isUnchanged, statusOf, type ChannelState, type Configured } from "./states.ts";
+import {
+  healthOf,
+  isFor,
+  isUnchanged,
+  statusOf,
+  type ChannelState,
+  type Configured,
+} from "./states.ts";
 import type { DrainerDeps } from "./target.ts";
 import { testMessage } from "./test-message.ts";
 
@@ -46,6 +56,8 @@ export interface Notifier {
    * been told already. Never rejects.
    */
   notify(message: AlertMessage, only: readonly string[] | null, again?: boolean): Promise<void>;
+  /** From now on channels that must be told again and again what fires are told, of what is for them. */
+  keepFiring(ongoing: () => Ongoing): void;
   /** One job for one target. Never rejects. */
   deliver(target: string, message: AlertMessage, again?: boolean): Promise<void>;
   /** A test message at once; null: no such channel. */
@@ -58,12 +70,6 @@ export interface Notifier {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Drainers of one name on their way out. */
-interface Ending {
-  readonly drainers: readonly Drainer[];
-  readonly done: Promise<void>;
-}
-
 const gone = { code: "channel_removed", reason: "the channel was removed" };
 
 class ChannelNotifier implements Notifier {
@@ -71,13 +77,14 @@ class ChannelNotifier implements Notifier {
   readonly #configured = new Map<string, Configured>();
   readonly #attached = new Map<string, Drainer>();
   readonly #tallies = new Map<string, { type: string; tally: Tally }>();
-  /** What still goes on of drainers that were replaced or removed. */
-  readonly #closing = new Map<string, Ending>();
+  readonly #endings: Endings;
   readonly #createdAtMs: number;
+  #ongoing: (() => Ongoing) | null = null;
   #stopping = false;
 
   constructor(deps: NotifierDeps) {
     this.#deps = deps;
+    this.#endings = new Endings(deps.log);
     this.#createdAtMs = deps.clock.now();
   }
 
@@ -103,14 +110,8 @@ class ChannelNotifier implements Notifier {
   attach(name: string, type: string, channel: Channel, limits: readonly RateLimit[]): void {
     if (this.#attached.has(name) || this.#configured.has(name))
       throw new AgentError("CONFLICT", `target ${name}: the name is taken`);
-    const target = {
-      name,
-      type,
-      channel,
-      robot: `${type}:${name}`,
-      limits,
-      tally: this.#tally(name, type),
-    };
+    const [robot, tally] = [`${type}:${name}`, this.#tally(name, type)];
+    const target = { name, type, channel, robot, limits, tally };
     this.#attached.set(name, new Drainer(target, this.#deps, Promise.resolve()));
   }
 
@@ -119,15 +120,19 @@ class ChannelNotifier implements Notifier {
     only: readonly string[] | null,
     again = false,
   ): Promise<void> {
-    const { level, subject } = message.incident;
+    const { subject } = message.incident;
     for (const name of only ?? [])
       if (!this.#configured.has(name))
         this.#deps.log.warn("channel.unknown", { channel: name, rule: subject.rule });
     const drainers = [...this.#configured.values()]
-      .filter(({ spec: { value } }) => only === null || only.includes(value.name))
-      .filter(({ spec: { value } }) => value.levels === null || value.levels.includes(level))
+      .filter((entry) => isFor(entry, message.incident, only))
       .flatMap(({ drainer }) => (drainer === null ? [] : [drainer]));
     await Promise.all(drainers.map((drainer) => this.#enqueue(drainer, message, again)));
+  }
+
+  keepFiring(ongoing: () => Ongoing): void {
+    this.#ongoing = ongoing;
+    for (const name of this.#configured.keys()) this.#keepFiring(name);
   }
 
   async deliver(name: string, message: AlertMessage, again = false): Promise<void> {
@@ -171,15 +176,13 @@ class ChannelNotifier implements Notifier {
 
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
-    const endings = [...this.#closing.values()];
     const drainers = [
       ...this.#attached.values(),
       ...[...this.#configured.values()].flatMap(({ drainer }) => drainer ?? []),
-      ...endings.flatMap(({ drainers }) => drainers),
     ];
     await Promise.all([
       ...drainers.map((drainer) => drainer.stop(graceMs)),
-      ...endings.map(({ done }) => done),
+      this.#endings.stop(graceMs),
     ]);
   }
 
@@ -218,7 +221,9 @@ class ChannelNotifier implements Notifier {
       return;
     }
     const drainer = this.#replace(spec.value, language, old?.drainer ?? null);
-    if (drainer !== null) this.#configured.set(name, { spec, language, drainer, sinceMs });
+    if (drainer === null) return;
+    this.#configured.set(name, { spec, language, drainer, sinceMs });
+    this.#keepFiring(name);
   }
 
   #replace(
@@ -232,7 +237,7 @@ class ChannelNotifier implements Notifier {
       log.error("channel.unknown_type", { channel: name, type });
       return null;
     }
-    if (old !== null) this.#close(name, () => old.stop(), old);
+    if (old !== null) this.#endings.end(name, old, () => old.stop());
     const target = {
       name,
       type,
@@ -244,35 +249,28 @@ class ChannelNotifier implements Notifier {
       ],
       tally: this.#tally(name, type),
     };
-    return new Drainer(target, this.#deps, this.#closing.get(name)?.done ?? Promise.resolve());
+    return new Drainer(target, this.#deps, this.#endings.over(name));
   }
 
   #retire({ spec, drainer }: Configured, { code, reason }: { code: string; reason: string }): void {
     if (drainer === null) return;
-    const { name } = spec.value;
-    this.#close(
-      name,
-      async () => {
-        await drainer.stop();
-        await drainer.abandon(code, reason);
-      },
-      drainer,
-    );
+    this.#endings.end(spec.value.name, drainer, async () => {
+      await drainer.stop();
+      await drainer.abandon(code, reason);
+    });
   }
 
-  /** Ends a drainer in the background; a new one of the same name waits for it. */
-  #close(name: string, work: () => Promise<void>, drainer: Drainer): void {
-    const done = work().catch((cause: unknown) => {
-      this.#deps.log.warn("channel.close_failed", { channel: name, cause });
-    });
-    const before = this.#closing.get(name);
-    const ending = {
-      drainers: [...(before?.drainers ?? []), drainer],
-      done: Promise.all([before?.done, done]).then(() => {}),
-    };
-    this.#closing.set(name, ending);
-    void ending.done.then(() => {
-      if (this.#closing.get(name) === ending) this.#closing.delete(name);
+  /** Has a channel that wants it told what goes on, as far as that is for it. */
+  #keepFiring(name: string): void {
+    const ongoing = this.#ongoing;
+    const drainer = this.#configured.get(name)?.drainer ?? null;
+    if (ongoing === null || drainer === null) return;
+    drainer.keepFiring(() => {
+      const { incidents, publicUrl } = ongoing();
+      const entry = this.#configured.get(name);
+      const isTold = (incident: Incident): boolean =>
+        entry !== undefined && isFor(entry, incident, incident.subject.channels);
+      return { incidents: incidents.filter(isTold), publicUrl };
     });
   }
 

@@ -79,26 +79,36 @@ function inUnit(value: number | null, unit: string): string | null {
   return value === null ? null : formatValue(value, unit);
 }
 
+/** The part of a message that says what happened to what. */
+export type AboutIncident = Pick<AlertMessage, "kind" | "incident">;
+
 /** An alert that ended though its value still breaches: nobody judges it any more. */
-function isClosed({ kind, incident }: AlertMessage): boolean {
+function isClosed({ kind, incident }: AboutIncident): boolean {
   return incident.status === "resolved" && kind === "resolved" && isBreaching(incident);
+}
+
+/** What and where, on one line and without a level: `cpu 97.3 % on node-1`. */
+export function headline({ kind, incident }: AboutIncident, words: Words): string {
+  const { subject, value } = incident;
+  const node = oneLine(subject.node.name);
+  if (kind === "test") return `TargetVPC: ${words.testTitle(node)}`;
+  // Without a condition nobody knows what value a recovery had: the last one is of when it fired.
+  const known = kind === "resolved" && subject.operator === null ? null : value;
+  return words.title(subjectName(subject, words), inUnit(known, subject.unit), node);
 }
 
 function titleOf(message: AlertMessage, words: Words): string {
   const { kind, incident } = message;
-  const { subject, level, value } = incident;
-  const node = oneLine(subject.node.name);
-  if (kind === "test") return `[${words.test}] TargetVPC: ${words.testTitle(node)}`;
-  // Without a condition nobody knows what value a recovery had: the last one is of when it fired.
-  const known = kind === "resolved" && subject.operator === null ? null : value;
-  const what = words.title(subjectName(subject, words), inUnit(known, subject.unit), node);
+  const { level } = incident;
+  const what = headline(message, words);
+  if (kind === "test") return `[${words.test}] ${what}`;
   if (kind === "resolved") return `[${isClosed(message) ? words.closed : words.resolved}] ${what}`;
   const suffix = kind === "firing" ? "" : ` (${words.kinds[kind]})`;
   return `[${words.levels[level]}] ${what}${suffix}`;
 }
 
 /** `disk /data > 80 %`, with the index' own name; null for an alert without an operator. */
-function conditionOf({ subject, threshold }: Incident): string | null {
+export function conditionOf({ subject, threshold }: Incident): string | null {
   if (subject.operator === null || threshold === null) return null;
   const what = oneLine([subject.index, ...Object.values(subject.labels)].join(" "));
   return `${what} ${subject.operator} ${formatValue(threshold, subject.unit)}`;
@@ -121,7 +131,7 @@ function times({ kind, incident, atMs }: AlertMessage, words: Words): [RowName, 
 }
 
 /** `stress (batch/stress-pod/main) 98 %`. */
-function processText({ name, owner, value, unit }: ProcessUse): string {
+export function processText({ name, owner, value, unit }: ProcessUse): string {
   const amount = unit === "B" ? formatMemory(value) : formatValue(value, unit);
   return oneLine(owner === null ? `${name} ${amount}` : `${name} (${owner}) ${amount}`);
 }
@@ -148,6 +158,12 @@ function evidenceRows(
   ];
 }
 
+/** What is to be said of it in words, by its rule or because nobody judges it any more; null: nothing. */
+export function saidOf(message: AboutIncident, words: Words): string | null {
+  if (message.kind === "test") return words.testText;
+  return isClosed(message) ? words.closedText : message.incident.subject.message;
+}
+
 function rowsOf(message: AlertMessage, words: Words): [RowName, string | null][] {
   const { kind, incident, recent, evidence, atMs } = message;
   const { subject, threshold, value, peak, flaps } = incident;
@@ -157,7 +173,7 @@ function rowsOf(message: AlertMessage, words: Words): [RowName, string | null][]
     return [
       ["node", node],
       ["started", formatTime(atMs)],
-      ["message", words.testText],
+      ["message", saidOf(message, words)],
     ];
   const { unit } = subject;
   return [
@@ -172,14 +188,20 @@ function rowsOf(message: AlertMessage, words: Words): [RowName, string | null][]
     ["flaps", flaps > 0 ? String(flaps) : null],
     ["trend", sparkline(recent)],
     ...evidenceRows(evidence, words),
-    ["message", isClosed(message) ? words.closedText : subject.message],
+    ["message", saidOf(message, words)],
   ];
 }
 
-function isLink(url: string): boolean {
+/** Whether an address can be shown as a link. */
+export function isLink(url: string): boolean {
   return (
     /^https?:\/\/\S+$/i.test(url) && URL.canParse(url) && Buffer.byteLength(url) <= maxUrlBytes
   );
+}
+
+/** Where an incident is shown. */
+export function detailsUrl(publicUrl: string, { id }: Incident): string {
+  return `${publicUrl.replace(/\/+$/, "")}/api/alerts/${encodeURIComponent(id)}`;
 }
 
 function linksOf({ kind, incident, publicUrl }: AlertMessage, words: Words): RenderedLink[] {
@@ -189,10 +211,7 @@ function linksOf({ kind, incident, publicUrl }: AlertMessage, words: Words): Ren
   if (runbookUrl !== null) links.push({ label: words.runbook, url: runbookUrl });
   if (sourceUrl !== undefined) links.push({ label: words.source, url: sourceUrl });
   if (publicUrl !== null)
-    links.push({
-      label: words.details,
-      url: `${publicUrl.replace(/\/+$/, "")}/api/alerts/${encodeURIComponent(incident.id)}`,
-    });
+    links.push({ label: words.details, url: detailsUrl(publicUrl, incident) });
   return links
     .filter(({ url }) => isLink(url))
     .map((link) => ({ ...link, url: new URL(link.url).href }));

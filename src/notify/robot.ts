@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as v from "valibot";
-import { serverMs } from "../base/http.ts";
+import { retryAfterMs, serverMs, type HttpReply } from "../base/http.ts";
 import { flag, list, secret, strictObject, text } from "../base/parse.ts";
 import { AgentError } from "../core/errors.ts";
 import type { Outcome } from "../core/delivery.ts";
@@ -36,11 +36,13 @@ const mention = strictObject({
   all: v.optional(flag, false),
 });
 
-function isHttpUrl(url: string): boolean {
+/** Whether a text is an address that can be posted to. */
+export function isHttpUrl(url: string): boolean {
   return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
 }
 
-const webhookUrl = v.pipe(
+/** The address of a service that is its credential too. */
+export const webhookUrl = v.pipe(
   secret,
   v.check((url) => isHttpUrl(url.reveal()), "expected an http:// or https:// URL"),
 );
@@ -138,11 +140,19 @@ function parseObject(body: string): Readonly<Record<string, unknown>> | null {
   }
 }
 
-/** Milliseconds of a Retry-After header in seconds; services of this kind never send the date form. */
-function retryAfterMs(header: string | undefined): { retryAfterMs?: number } {
-  return header !== undefined && /^\d+$/.test(header)
-    ? { retryAfterMs: Math.min(Number(header), 86_400) * 1_000 }
-    : {};
+/** Messages are given up after a day; nobody is waited for longer. */
+const longestWaitMs = 86_400_000;
+
+/** What an overloaded service means, whatever it says: try again, when it asks to. */
+export function overloaded({ status, headers }: HttpReply, nowMs: number, reason: string): Outcome {
+  const waitMs = retryAfterMs(headers, nowMs, longestWaitMs);
+  const wait = waitMs === undefined ? {} : { retryAfterMs: waitMs };
+  return { outcome: "retry", code: `http_${status}`, reason, ...wait };
+}
+
+/** Whether a status is trouble that passes: 408, 429 and 5xx. */
+export function isOverload(status: number): boolean {
+  return status >= 500 || status === 429 || status === 408;
 }
 
 /** A word about the clock when a signature was refused and the clocks disagree. */
@@ -184,10 +194,7 @@ export function createTextPost(
         maxBytes: maxReplyBytes,
       });
       const { status } = reply;
-      if (status >= 500 || status === 429 || status === 408) {
-        const wait = retryAfterMs(reply.headers["retry-after"]);
-        return { outcome: "retry", code: `http_${status}`, reason: `HTTP ${status}`, ...wait };
-      }
+      if (isOverload(status)) return overloaded(reply, clock.now(), `HTTP ${status}`);
       const serviceMs = serverMs(reply.headers);
       const clockAheadMs = serviceMs === null ? null : clock.now() - serviceMs;
       const outcome = judge({ status, text: reply.body, clockAheadMs });

@@ -1,6 +1,7 @@
 import { deadline } from "../base/every.ts";
 import type { AlertMessage, Leave, Outcome } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
+import type { Clock } from "../core/ports.ts";
 import { failedOutcome, redacted } from "./outcome.ts";
 import type { DrainerDeps, Target } from "./target.ts";
 
@@ -13,6 +14,24 @@ function whenAborted(signal: AbortSignal): Promise<Outcome> {
     if (signal.aborted) answer();
     else signal.addEventListener("abort", answer, { once: true });
   });
+}
+
+/**
+ * One try within the deadline. Whatever a channel does, it is an answer: late and thrown ones are to be tried again.
+ */
+export async function attempt<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  clock: Clock,
+  cutOff: AbortSignal,
+): Promise<T | Outcome> {
+  const limit = deadline(clock, sendDeadlineMs, cutOff);
+  try {
+    return await Promise.race([work(limit.signal), whenAborted(limit.signal)]);
+  } catch (cause) {
+    return { outcome: "retry", code: "exception", reason: errorText(cause) };
+  } finally {
+    limit.clear();
+  }
 }
 
 /** The one way messages go to a target. */
@@ -32,18 +51,7 @@ export function createSender(
   return {
     take: () => meter.take(robot, limits),
     send: async (message, leave) => {
-      const limit = deadline(clock, sendDeadlineMs, cutOff);
-      let outcome: Outcome;
-      try {
-        outcome = await Promise.race([
-          channel.send(message, limit.signal),
-          whenAborted(limit.signal),
-        ]);
-      } catch (cause) {
-        outcome = { outcome: "retry", code: "exception", reason: errorText(cause) };
-      } finally {
-        limit.clear();
-      }
+      const outcome = await attempt((signal) => channel.send(message, signal), clock, cutOff);
       // A service that names a time means all messages, not this one.
       if (outcome.outcome === "retry" && outcome.retryAfterMs !== undefined)
         await meter.hold(robot, outcome.retryAfterMs);

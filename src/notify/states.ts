@@ -1,3 +1,4 @@
+import type { Incident } from "../core/alert.ts";
 import type { ChannelSpec, Language } from "../core/delivery.ts";
 import type { ComponentState, ComponentStatus } from "../core/ports.ts";
 import type { Sourced } from "../core/rule.ts";
@@ -27,6 +28,20 @@ export interface Configured {
 /** How one channel is doing. */
 export function statusOf({ drainer, sinceMs }: Configured): ComponentStatus {
   return drainer?.status ?? { status: "disabled", sinceMs, lastError: null };
+}
+
+/** Whether a channel is to be told of an incident; `only` these names when given. */
+export function isFor(
+  { spec: { value }, drainer }: Configured,
+  { level, subject }: Incident,
+  only: readonly string[] | null,
+): boolean {
+  const takes = drainer?.target.channel.takes;
+  return (
+    (only === null || only.includes(value.name)) &&
+    (value.levels === null || value.levels.includes(level)) &&
+    (takes === undefined || takes(subject))
+  );
 }
 
 /** Whether a channel may go on as it is. */

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { readBody } from "../../src/admin/answer.ts";
 import { normalise } from "../../src/admin/forms.ts";
-import { endpointUrl, headerSafe } from "../../src/admin/request.ts";
+import { endpointUrl } from "../../src/admin/request.ts";
+import { headerSafe } from "../../src/base/http.ts";
 import { understand } from "../../src/admin/understand.ts";
 import { parseDocument, thresholds } from "./harness.ts";
 

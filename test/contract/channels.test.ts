@@ -12,6 +12,7 @@ import type { AnyChannelPlugin } from "../../src/notify/contract.ts";
 import { channelPlugins } from "../../src/notify/index.ts";
 import { parseChannel } from "../../src/notify/settings.ts";
 import { message, noFiles } from "../notify/kit.ts";
+import { startAlertmanager, startWebhook, type Receiver } from "../support/pushes.ts";
 import {
   startDingtalk,
   startFeishu,
@@ -42,11 +43,33 @@ async function robotService(robot: Robot, kind: Kind, more: object = {}): Promis
   };
 }
 
+async function pushService(
+  receiver: Receiver,
+  kind: Kind,
+  settings: (of: Receiver) => Service["settings"],
+): Promise<Service> {
+  if (kind === "hangs") receiver.respondWith("hang");
+  return {
+    settings: settings(receiver),
+    received: () => receiver.requests.filter(({ status }) => status === 200).length,
+    close: () => receiver.close(),
+  };
+}
+
 const services: Readonly<Record<string, (kind: Kind) => Promise<Service>>> = {
   feishu: async (kind) => robotService(await startFeishu(signing), kind, signing),
   dingtalk: async (kind) => robotService(await startDingtalk(signing), kind, signing),
   wecom: async (kind) => robotService(await startWecom(), kind),
   slack: async (kind) => robotService(await startSlack({ limits: false }), kind),
+  webhook: async (kind) =>
+    pushService(await startWebhook({ secret: signing.secret }), kind, ({ url }) => ({
+      url,
+      secret: signing.secret,
+    })),
+  alertmanager: async (kind) =>
+    pushService(await startAlertmanager({ clock: systemClock }), kind, ({ url }) => ({
+      urls: [url],
+    })),
   email: async (kind) => {
     const auth = { user: "alerts@example.com", pass: "a-password" };
     const smtp = await startSmtp({

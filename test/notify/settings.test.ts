@@ -144,7 +144,7 @@ describe("channel settings", () => {
   it("list the known types when the type is missing or unknown", () => {
     assert.match(
       fault({ webhook_url: "https://x" }, ".type"),
-      /is required; known types: feishu, dingtalk, wecom, slack, email/,
+      /is required; known types: feishu, dingtalk, wecom, slack, email, webhook, alertmanager/,
     );
     assert.match(fault({ type: "pager" }, ".type"), /unknown type "pager"; known types: feishu/);
     assert.match(fault({ type: 7 }, ".type"), /unknown type a number/);

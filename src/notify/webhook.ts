@@ -1,0 +1,124 @@
+import { createHash, createHmac } from "node:crypto";
+import * as v from "valibot";
+import { headerSafe } from "../base/http.ts";
+import { secret, strictObject } from "../base/parse.ts";
+import type { AlertMessage, Channel, Language } from "../core/delivery.ts";
+import { formatLabels, type Labels } from "../core/series.ts";
+import { isLoopback } from "./address.ts";
+import { alertOf, fingerprint, isOver } from "./alert.ts";
+import { defineChannel, type ChannelDeps } from "./contract.ts";
+import { bearer, createPush, headerSecret } from "./push.ts";
+import { reachUrl } from "./reach.ts";
+import { webhookUrl } from "./robot.ts";
+
+const type = "webhook";
+
+/** What Alertmanager says of an alert whose end nobody knows: Go's zero time. */
+const noEnd = "0001-01-01T00:00:00Z";
+
+const settings = strictObject({
+  url: webhookUrl,
+  secret: v.optional(secret),
+  token: v.optional(headerSecret),
+});
+type WebhookSettings = v.InferOutput<typeof settings>;
+
+/** The signature of a body at a time: HMAC-SHA256 of `<seconds>.<body>`, in hexadecimal. */
+export function webhookSign(timestamp: string, body: string, key: string): string {
+  return createHmac("sha256", key).update(`${timestamp}.${body}`).digest("hex");
+}
+
+/** What stays the same from firing to recovery, through every level. */
+function groupOf(labels: Labels): Labels {
+  return Object.fromEntries(Object.entries(labels).filter(([name]) => name !== "severity"));
+}
+
+/** The body of one message: Alertmanager's, version 4, with one alert (`template.Data` and `webhook.Message`). */
+export function webhookBody(message: AlertMessage, language: Language): string {
+  const { labels, annotations, generatorUrl } = alertOf(message, language);
+  const { startedAtMs, endedAtMs } = message.incident;
+  const over = isOver(message);
+  const status = over ? "resolved" : "firing";
+  const groupLabels = groupOf(labels);
+  return JSON.stringify({
+    version: "4",
+    groupKey: `{}:{${formatLabels(groupLabels)}}`,
+    truncatedAlerts: 0,
+    status,
+    receiver: type,
+    groupLabels,
+    commonLabels: labels,
+    commonAnnotations: annotations,
+    externalURL: message.publicUrl ?? "",
+    alerts: [
+      {
+        status,
+        labels,
+        annotations,
+        startsAt: new Date(startedAtMs).toISOString(),
+        endsAt: over ? new Date(endedAtMs ?? message.atMs).toISOString() : noEnd,
+        generatorURL: generatorUrl ?? "",
+        fingerprint: fingerprint(labels),
+      },
+    ],
+  });
+}
+
+function signature(
+  { secret: key }: WebhookSettings,
+  body: string,
+  nowMs: number,
+): Readonly<Record<string, string>> {
+  const timestamp = String(Math.floor(nowMs / 1_000));
+  return {
+    "X-Timestamp": timestamp,
+    ...(key === undefined
+      ? {}
+      : { "X-Signature": `sha256=${webhookSign(timestamp, body, key.reveal())}` }),
+  };
+}
+
+function warnings({ url }: WebhookSettings): string[] {
+  const { protocol, hostname } = new URL(url.reveal());
+  return protocol === "http:" && !isLoopback(hostname)
+    ? ["url: http:// shows the address and the messages to the network; use https://"]
+    : [];
+}
+
+function createWebhook(of: WebhookSettings, deps: ChannelDeps): Channel {
+  const push = createPush(deps);
+  return {
+    send: (message, signal) => {
+      const body = webhookBody(message, deps.language);
+      const headers = {
+        ...bearer(of.token),
+        ...signature(of, body, deps.clock.now()),
+        // The same at every try, so that a receiver can tell a second try from a second message.
+        "Idempotency-Key": headerSafe(message.id),
+      };
+      return push({ url: of.url.reveal(), headers, body, signal });
+    },
+    close: async () => {},
+  };
+}
+
+/** Any receiver of Alertmanager's webhooks, or one of your own. */
+export const webhook = defineChannel<WebhookSettings>({
+  type,
+  doc: "Any HTTP receiver: the body of Alertmanager's webhook (version 4), signed with HMAC.",
+  settings,
+  fromFile: ["url", "secret", "token"],
+  example: {
+    type,
+    url: "https://hooks.example.com/targetvpc",
+    secret: "a-signing-secret",
+    enabled: true,
+  },
+  // A receiver says 429 when it has enough.
+  limits: [],
+  maxBytes: null,
+  robot: ({ url }) => createHash("sha256").update(url.reveal()).digest("base64url"),
+  warnings,
+  reach: ({ url }, signal) => reachUrl(new URL(url.reveal()), signal),
+  create: createWebhook,
+});
