@@ -82,6 +82,24 @@ export type Outcome =
     }
   | { readonly outcome: "refused"; readonly code: string; readonly reason: string };
 
+/** One incident in a digest. */
+export interface DigestItem {
+  /** The newest news of it. */
+  readonly message: AlertMessage;
+  /** Nobody was told that it began: of what is over by now, this is the first and the last that people hear. */
+  readonly isFirst: boolean;
+}
+
+/** News of many incidents that go out as one message, because there are more of them than may be sent one by one. */
+export interface Digest {
+  readonly id: string;
+  readonly atMs: number;
+  /** One for each incident; what is critical comes first, then warnings, then the rest; what is over comes last. */
+  readonly items: readonly DigestItem[];
+  /** What links start with; null: no links. */
+  readonly publicUrl: string | null;
+}
+
 /** What goes on: incidents that fire and those that ended of late. */
 export interface Ongoing {
   readonly incidents: readonly Incident[];
@@ -100,6 +118,8 @@ export interface KeepFiring {
 /** Something a message can be given to: a robot, a mail server, the admin server's records. */
 export interface Channel {
   send(message: AlertMessage, signal: AbortSignal): Promise<Outcome>;
+  /** Many as one; without it, each is sent alone. */
+  readonly sendDigest?: (digest: Digest, signal: AbortSignal) => Promise<Outcome>;
   /** Whether it is to be told of an alert at all; without it, of every one. */
   readonly takes?: (subject: AlertSubject) => boolean;
   readonly keepFiring?: KeepFiring;
