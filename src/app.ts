@@ -184,8 +184,7 @@ export class App {
       storage.receipts.flush(),
       storage.local.idle(),
     ]);
-    const depths = [...(await storage.outbox.depth()).values()];
-    const count = depths.reduce((sum, depth) => sum + depth, 0);
+    const { here: count } = storage.outbox;
     if (count > 0) log.info("messages kept for the next start", { count });
   }
 

@@ -10,6 +10,7 @@ import type { Telling } from "./alerts/telling.ts";
 import { createMutes } from "./alerts/mutes.ts";
 import type { Silences } from "./alerts/silences.ts";
 import type { StatfsLanes } from "./collect/statfs.ts";
+import { atMost } from "./base/every.ts";
 import { createHttpClient, type HttpClient } from "./base/http.ts";
 import type { Redactor } from "./base/secret.ts";
 import { createEvidence, type EvidenceFinder } from "./collect/evidence.ts";
@@ -66,6 +67,9 @@ export interface Parts {
 const shownMs = 30 * 60_000;
 /** Values of it in a message, which is kept until it is sent: all there are at ten seconds. */
 const maxShown = 180;
+
+/** A disk that hangs must not keep the next sample from being judged. */
+const keptMs = 1_000;
 
 type Foundation = AppDeps & Pick<Parts, "node" | "http" | "collecting" | "inForce" | "nodeFacts">;
 
@@ -172,6 +176,7 @@ function judging(
     newId: randomUUID,
     mutes: createMutes({ silences, settings: () => inForce.runtime, clock }),
     tell: teller(parts, () => kubernetes),
+    kept: () => atMost(clock, keptMs, storage.outbox.kept()),
   });
   const kubernetes = createKubernetesLink({
     ...parts,

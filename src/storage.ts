@@ -11,7 +11,7 @@ import { createLocalFiles, type LocalFiles } from "./store/local.ts";
 import { createDrift, type Drift } from "./drift.ts";
 import { createKeptReceipts, type KeptReceipts } from "./store/kept-receipts.ts";
 import { createSeriesStore } from "./store/series.ts";
-import { createSpooledOutbox, type SpooledOutbox } from "./store/spool.ts";
+import { createAgentOutbox, type AgentOutbox } from "./store/outbox.ts";
 import { States } from "./store/states.ts";
 import type { RedisSettings } from "./store/redis/settings.ts";
 
@@ -25,7 +25,7 @@ export interface Storage {
   readonly states: States;
   readonly receipts: KeptReceipts;
   /** Messages on their way; they outlive the agent. */
-  readonly outbox: SpooledOutbox;
+  readonly outbox: AgentOutbox;
 }
 
 export interface StorageDeps {
@@ -75,12 +75,20 @@ export function createStorage(deps: StorageDeps): Storage {
     { clock, log, retentionDays },
   );
   const local = createLocalFiles(deps.stateDir, { log, clock, report });
+  const receipts = createKeptReceipts({ receipts: backend.receipts, clock, log });
   return {
     backend,
     drift: createDrift(backend, { clock, log }),
     local,
-    receipts: createKeptReceipts({ receipts: backend.receipts, clock, log }),
-    outbox: createSpooledOutbox(backend.outbox, { local, file: fileName("outbox", node), log }),
+    receipts,
+    outbox: createAgentOutbox({
+      shared: backend.outbox,
+      receipts,
+      local,
+      file: fileName("outbox", node),
+      clock,
+      log,
+    }),
     series: createSeriesStore({
       backend,
       node,

@@ -5,12 +5,12 @@ import type { IncidentDeps } from "./telling.ts";
 
 /** Hands news to those who tell them, and has that remembered: what is saved as untold is told by the next run. */
 export class Handover {
-  readonly #deps: Pick<IncidentDeps, "tell" | "log">;
+  readonly #deps: Pick<IncidentDeps, "tell" | "kept" | "log">;
   readonly #records: Records;
   /** What could not be handed over, or not by an earlier run as far as is known; oldest first. */
   #owed: News[] = [];
 
-  constructor(deps: Pick<IncidentDeps, "tell" | "log">, records: Records) {
+  constructor(deps: Pick<IncidentDeps, "tell" | "kept" | "log">, records: Records) {
     this.#deps = deps;
     this.#records = records;
   }
@@ -35,17 +35,21 @@ export class Handover {
   }
 
   async #handOver(all: readonly News[], again: boolean): Promise<void> {
+    const told: News[] = [];
     for (const news of all) {
       const { key } = news.incident.subject;
       try {
         await this.#deps.tell({ ...news, again });
-        this.#settle(key, news);
+        told.push(news);
       } catch (cause) {
         this.#owed.push(news);
         this.#deps.log.error("news not handed over yet", { alert: key, cause: errorText(cause) });
       }
     }
-    if (all.length > 0) await this.#records.save();
+    if (all.length === 0) return;
+    await this.#deps.kept?.();
+    for (const news of told) this.#settle(news.incident.subject.key, news);
+    await this.#records.save();
   }
 
   #settle(key: string, { id }: News): void {

@@ -37,4 +37,6 @@ export interface IncidentDeps {
   readonly mutes?: Mutes;
   /** Called after the new state was saved (or saving failed and was logged). What it rejects is told again later. */
   readonly tell: (telling: Telling) => Promise<void>;
+  /** Resolves when what was told so far would be found after a crash; without it, it is at once. */
+  readonly kept?: () => Promise<void>;
 }

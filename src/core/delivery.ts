@@ -62,12 +62,12 @@ export interface AlertMessage {
 
 /** One message for one channel. */
 export interface Job {
+  /** The same wherever it is made of the same message for the same channel. */
   readonly id: string;
   readonly channel: string;
   readonly message: AlertMessage;
   readonly createdAtMs: number;
   readonly attempts: number;
-  readonly notBeforeMs: number;
 }
 
 /** What became of one attempt. A channel never retries by itself; it only says whether that makes sense. */
@@ -192,19 +192,81 @@ export interface Receipt {
   readonly settledAtMs: number | null;
 }
 
+/** Where jobs wait: those of a channel for one robot, so that who sends them elsewhere keeps to other jobs. */
+export interface Queue {
+  readonly channel: string;
+  /** What the service counts messages by. */
+  readonly robot: string;
+  /** No other agent can send them. */
+  readonly isOwn: boolean;
+}
+
+/** A job that waits, and how long until its time has come; 0: it has. */
+export interface Waiting {
+  readonly job: Job;
+  readonly dueInMs: number;
+}
+
+/** What an attempt made of a job. */
+export interface Settlement {
+  readonly job: Job;
+  readonly receipt: Receipt;
+  /** When it is to be tried again; null: it is over. */
+  readonly retryInMs: number | null;
+}
+
+/**
+ * Leave to take jobs out of a queue, which one agent has at a time. It ends by itself some seconds after it was last
+ * kept. Everything rejects with STORE_UNAVAILABLE when nobody can be asked.
+ */
+export interface Lead {
+  /** How often it must be kept. */
+  readonly keepEveryMs: number;
+  /** Those that are due first, in the order of their time. */
+  waiting(max: number): Promise<readonly Waiting[]>;
+  /** Takes jobs out, or puts them back for later, with their receipts, all at once. False: another leads by now. */
+  settle(all: readonly Settlement[]): Promise<boolean>;
+  /** Goes on leading. False: another leads by now. */
+  keep(): Promise<boolean>;
+  /** Another may lead. */
+  end(): Promise<void>;
+}
+
+/** The lead, or when to ask again: another has it, or nothing is due; null: nothing waits. */
+export type Leading = { readonly lead: Lead } | { readonly waitMs: number | null };
+
+/** Jobs of one agent in a queue. */
+export interface Depth {
+  readonly count: number;
+  /** Since when the oldest waits; null: none does. */
+  readonly oldestAtMs: number | null;
+}
+
 /** A durable place for messages between the decision to send and the proof that they arrived. */
 export interface Outbox {
-  enqueue(job: Job): Promise<void>;
-  /** The oldest jobs of a channel whose time has come, critical first; they stay until settled. */
-  due(channel: string, nowMs: number, max: number): Promise<readonly Job[]>;
-  /** Puts a job back for a later attempt. */
-  defer(job: Job): Promise<void>;
-  /** Takes a job out: it was sent, refused or given up. */
-  remove(job: Job): Promise<void>;
-  /** Jobs waiting, by channel. */
-  depth(): Promise<ReadonlyMap<string, number>>;
-  /** When the next job of a channel is due; null when none waits. */
-  nextDueMs(channel: string): Promise<number | null>;
+  /** Puts a job in with its receipt, unless it is there or over. Never rejects. */
+  enqueue(queue: Queue, job: Job, receipt: Receipt): Promise<void>;
+  /** Resolves when what was put in so far would be found after a crash. */
+  kept(): Promise<void>;
+  lead(queue: Queue): Promise<Leading>;
+  /** Takes this agent's jobs of a channel out, because they cannot be sent any more. */
+  withdraw(channel: string): Promise<readonly Job[]>;
+  /** How many jobs wait in a queue, of all agents as far as they can be asked. */
+  depth(queue: Queue): Promise<number>;
+  /** This agent's jobs that wait, as far as it knows, by channel. */
+  own(): ReadonlyMap<string, Depth>;
+}
+
+/** A queue as the agents that share a store have it; everything rejects with STORE_UNAVAILABLE. */
+export interface SharedOutbox {
+  /** Says whether a job waits now or is over already; `full`: no more are taken. */
+  enqueue(queue: Queue, job: Job, receipt: Receipt): Promise<"waits" | "over" | "full">;
+  lead(queue: Queue): Promise<Leading>;
+  /** Which jobs wait and which are over; of the others nothing is known. */
+  look(queue: Queue, ids: readonly string[]): Promise<ReadonlyMap<string, "waits" | "over">>;
+  /** Takes jobs out, whoever leads: they have arrived, or are to be sent another way. */
+  remove(queue: Queue, ids: readonly string[]): Promise<void>;
+  depth(queue: Queue): Promise<number>;
 }
 
 /** Where receipts are kept: one per job, replaced as it goes on; capped per channel. */

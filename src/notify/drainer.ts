@@ -1,10 +1,11 @@
 import { backoffMs } from "../base/backoff.ts";
-import type { AlertMessage, Job, Ongoing, Outcome } from "../core/delivery.ts";
+import type { AlertMessage, Job, Lead, Ongoing, Outcome, Waiting } from "../core/delivery.ts";
 import type { ComponentStatus, Running } from "../core/ports.ts";
-import { createChooser, longestNapMs, type Chooser } from "./chooser.ts";
+import { atMost } from "../base/every.ts";
 import { startKeeper } from "./keeper.ts";
-import { createLedger, type Ledger } from "./ledger.ts";
+import { createLedger, type Entry, type Ledger } from "./ledger.ts";
 import { redacted } from "./outcome.ts";
+import { nextAlone, nextTogether, type Parcel } from "./parcel.ts";
 import { createSender, sendDeadlineMs, type Sender } from "./sender.ts";
 import { jobOf, type DrainerDeps, type Target } from "./target.ts";
 
@@ -12,10 +13,18 @@ import { jobOf, type DrainerDeps, type Target } from "./target.ts";
 const giveUpAfterMs = 24 * 3_600_000;
 const retryLimits = { firstMs: 1_000, maxMs: 5 * 60_000 };
 const outboxRetryLimits = { firstMs: 1_000, maxMs: 30_000 };
-/** How many jobs of a removed channel are settled at a time. */
-const abandonedAtOnce = 100;
-/** Every job is due by then. */
-const endOfTimeMs = Number.MAX_SAFE_INTEGER;
+/** How long a drainer rests at most; only jobs that another agent left behind need it. */
+const longestNapMs = 60_000;
+/** Of more than this, the others have their turn next. */
+const readAtOnce = 1_000;
+/** Ending the lead is a courtesy: it ends by itself. */
+const endingMs = 300;
+
+/** How long nothing is due of what waits. */
+function restOf(waiting: readonly Waiting[], { keepEveryMs }: Lead): number {
+  const dues = waiting.map(({ dueInMs }) => dueInMs).filter((dueInMs) => dueInMs > 0);
+  return Math.min(keepEveryMs, ...dues);
+}
 
 /** Takes the jobs of one target out of the outbox, one after another, as its limits allow. */
 export class Drainer {
@@ -24,9 +33,6 @@ export class Drainer {
   readonly #ledger: Ledger;
   readonly #cutOff = new AbortController();
   readonly #sender: Sender;
-  readonly #chooser: Chooser;
-  /** Jobs that are settled and could not be taken out; they must not be sent again. */
-  readonly #stuck = new Set<string>();
   readonly #done: Promise<void>;
   #keeper: Running | undefined;
   #nap = new AbortController();
@@ -34,6 +40,9 @@ export class Drainer {
   #stopped = false;
   #testing: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
+  #lead: Lead | null = null;
+  /** Before this there is no leave to send, monotonic. */
+  #leaveAtMs = 0;
 
   /** Starts once `after` is over: a predecessor may still be sending. */
   constructor(target: Target, deps: DrainerDeps, after: Promise<void>) {
@@ -41,7 +50,6 @@ export class Drainer {
     this.#deps = deps;
     this.#ledger = createLedger(target, deps);
     this.#sender = createSender(target, deps, this.#cutOff.signal);
-    this.#chooser = createChooser(target.name, deps);
     this.#done = this.#run(after);
   }
 
@@ -55,36 +63,22 @@ export class Drainer {
     this.#nap.abort();
   }
 
-  /**
-   * Puts a message into the outbox and its receipt on file; not one that was told before, when that may be. Never
-   * rejects.
-   */
+  /** Puts a message into the outbox with its receipt; not one that was told before, when that may be. Never rejects. */
   async enqueue(message: AlertMessage, again: boolean): Promise<void> {
-    const { outbox, clock, log } = this.#deps;
-    const { name } = this.target;
+    const { outbox, clock } = this.#deps;
+    const { name, queue } = this.target;
     const job = jobOf(message, name, clock.now());
     if (again && (await this.#ledger.isSettled(job))) return;
-    await this.#ledger.write(job, { outcome: "pending", attempts: 0, code: null, message: null });
-    try {
-      await outbox.enqueue(job);
-    } catch (cause) {
-      log.error("message.not_queued", { channel: name, message: message.id, cause });
-      const lost = { attempts: 0, code: "not_queued", message: "the outbox did not take it" };
-      await this.#ledger.write(job, { outcome: "dead", ...lost });
-    }
+    const pending = { outcome: "pending", attempts: 0, code: null, message: null } as const;
+    await outbox.enqueue(queue, job, this.#ledger.receipt(job, pending));
     this.wake();
   }
 
-  /** Takes every job out unsent, because the target is no more. To be called after `stop`. */
+  /** Takes out what this agent has for it unsent, because the target is no more. To be called after `stop`. */
   async abandon(code: string, reason: string): Promise<void> {
-    for (;;) {
-      const jobs = await this.#deps.outbox.due(this.target.name, endOfTimeMs, abandonedAtOnce);
-      if (jobs.length === 0) return;
-      for (const job of jobs) {
-        const { attempts } = job;
-        await this.#ledger.write(job, { outcome: "refused", attempts, code, message: reason });
-        await this.#takeOut(job);
-      }
+    for (const job of await this.#deps.outbox.withdraw(this.target.name)) {
+      const { attempts } = job;
+      await this.#ledger.write(job, { outcome: "refused", attempts, code, message: reason });
     }
   }
 
@@ -114,6 +108,7 @@ export class Drainer {
     void clock.sleep(graceMs, timer.signal).then(() => this.#cutOff.abort(new Error("stopping")));
     await Promise.all([this.#done, this.#testing, kept]);
     timer.abort();
+    await this.#endLead();
     this.#closed ??= this.target.channel.close().catch((cause: unknown) => {
       log.warn("channel.close_failed", { channel: this.target.name, cause });
     });
@@ -146,54 +141,121 @@ export class Drainer {
 
   /** One step; returns how long there is nothing to do. */
   async #step(): Promise<number> {
-    const next = await this.#chooser.next();
-    if ("waitMs" in next) return next.waitMs;
+    const leading = await this.#deps.outbox.lead(this.target.queue);
+    this.#lead = "lead" in leading ? leading.lead : null;
+    if (!("lead" in leading)) return leading.waitMs ?? longestNapMs;
+    const { lead } = leading;
+    const restMs = this.#leaveAtMs - this.#deps.clock.monotonic();
+    if (restMs > 0) return Math.min(restMs, lead.keepEveryMs);
+    const waiting = await lead.waiting(readAtOnce);
+    const parcel = this.#choose(waiting);
+    if (parcel === null) return restOf(waiting, lead);
     if (this.#stopped) return 0;
-    if (this.#stuck.has(next.id)) {
-      await this.#takeOut(next);
-      return 0;
-    }
     const leave = await this.#sender.take();
-    if ("waitMs" in leave) return leave.waitMs;
-    const outcome = await this.#sender.send(next.message, leave);
+    if ("waitMs" in leave) {
+      this.#leaveAtMs = this.#deps.clock.monotonic() + leave.waitMs;
+      return Math.min(leave.waitMs, lead.keepEveryMs);
+    }
+    const outcome = await this.#keeping(lead, this.#sender.send(parcel.content, leave));
     if (outcome.code !== "aborted") this.#ledger.judge(outcome);
-    await this.#settle(next, outcome);
+    await this.#settle(lead, parcel, outcome);
     return 0;
   }
 
-  async #settle(job: Job, outcome: Outcome): Promise<void> {
-    const { clock, random } = this.#deps;
-    const attempts = job.attempts + 1;
-    const { code } = outcome;
-    if (outcome.outcome !== "retry") {
-      const message = outcome.outcome === "sent" ? null : outcome.reason;
-      await this.#ledger.write(job, { outcome: outcome.outcome, attempts, code, message });
-      return this.#takeOut(job);
-    }
-    const delayMs = Math.max(outcome.retryAfterMs ?? 0, backoffMs(attempts, retryLimits, random));
-    const notBeforeMs = clock.now() + delayMs;
-    if (notBeforeMs - job.createdAtMs >= giveUpAfterMs) {
-      const message = `given up after ${attempts} attempts: ${outcome.reason}`;
-      await this.#ledger.write(job, { outcome: "dead", attempts, code, message });
-      return this.#takeOut(job);
-    }
-    const later = { ...job, attempts, notBeforeMs };
-    const message = outcome.reason;
-    await this.#ledger.write(job, { outcome: "retrying", attempts, code, message });
-    await this.#deps.outbox.defer(later);
-    this.#chooser.deferred(later);
+  #choose(waiting: readonly Waiting[]): Parcel | null {
+    return this.target.channel.sendDigest === undefined
+      ? nextAlone(waiting)
+      : nextTogether(waiting, this.#deps.clock.now());
   }
 
-  async #takeOut(job: Job): Promise<void> {
-    this.#stuck.add(job.id);
-    await this.#deps.outbox.remove(job);
-    this.#stuck.delete(job.id);
-    this.#chooser.settled(job);
+  /** Goes on leading while something is on its way. */
+  async #keeping<T>(lead: Lead, work: Promise<T>): Promise<T> {
+    const { clock } = this.#deps;
+    const over = new AbortController();
+    const keep = async (): Promise<void> => {
+      for (;;) {
+        await clock.sleep(lead.keepEveryMs, over.signal);
+        if (over.signal.aborted) return;
+        // Whether it was kept is known when it is settled.
+        await lead.keep().catch(() => false);
+      }
+    };
+    void keep();
+    try {
+      return await work;
+    } finally {
+      over.abort("over");
+    }
+  }
+
+  async #settle(lead: Lead, { jobs, digest }: Parcel, outcome: Outcome): Promise<void> {
+    const { log } = this.#deps;
+    const all = jobs.map((job) => this.#judge(job, outcome, digest));
+    const isOurs = await lead.settle(
+      all.map(({ job, entry, retryInMs }) => ({
+        job,
+        receipt: this.#ledger.receipt(job, entry),
+        retryInMs,
+      })),
+    );
+    if (!isOurs) {
+      log.warn("another agent sends these messages now", { channel: this.target.name });
+      return;
+    }
+    for (const { job, entry } of all) this.#ledger.count(job, entry);
+  }
+
+  /** What an attempt makes of a job. */
+  #judge(
+    before: Job,
+    outcome: Outcome,
+    digest: string | null,
+  ): { job: Job; entry: Entry; retryInMs: number | null } {
+    const { clock, random } = this.#deps;
+    const job = { ...before, attempts: before.attempts + 1 };
+    const { attempts, createdAtMs } = job;
+    const { code } = outcome;
+    if (outcome.outcome === "sent")
+      return {
+        job,
+        entry: { outcome: "sent", attempts, code, message: null, digest },
+        retryInMs: null,
+      };
+    const { reason } = outcome;
+    if (outcome.outcome === "refused")
+      return {
+        job,
+        entry: { outcome: "refused", attempts, code, message: reason, digest },
+        retryInMs: null,
+      };
+    const delayMs = Math.max(outcome.retryAfterMs ?? 0, backoffMs(attempts, retryLimits, random));
+    if (clock.now() + delayMs - createdAtMs >= giveUpAfterMs) {
+      const message = `given up after ${attempts} attempts: ${reason}`;
+      return { job, entry: { outcome: "dead", attempts, code, message }, retryInMs: null };
+    }
+    return {
+      job,
+      entry: { outcome: "retrying", attempts, code, message: reason },
+      retryInMs: delayMs,
+    };
+  }
+
+  /** Lets another agent lead what waits. */
+  async #endLead(): Promise<void> {
+    const lead = this.#lead;
+    this.#lead = null;
+    if (lead === null) return;
+    // It ends by itself where it cannot be ended.
+    await atMost(
+      this.#deps.clock,
+      endingMs,
+      lead.end().catch(() => {}),
+    );
   }
 
   async #test(message: AlertMessage): Promise<Outcome> {
     const { clock } = this.#deps;
-    const leave = await this.#sender.take();
+    const leave = await this.#sender.takeNow();
     if ("waitMs" in leave) {
       const reason = "the service takes no more messages for the moment";
       return { outcome: "retry", code: "rate_limited", reason, retryAfterMs: leave.waitMs };

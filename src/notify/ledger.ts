@@ -26,12 +26,18 @@ export interface Entry {
   readonly attempts: number;
   readonly code: string | null;
   readonly message: string | null;
+  /** The id of the message that told several jobs; missing: it told this one alone. */
+  readonly digest?: string | null;
 }
 
 /** The books of one target: receipts, counters, and whether it works. */
 export interface Ledger {
   readonly status: ComponentStatus;
-  /** Writes the receipt of a job. Never rejects: a lost receipt must not stop or repeat a message. */
+  /** The receipt of a job. */
+  receipt(job: Job, entry: Entry): Receipt;
+  /** Counts what became of a job. */
+  count(job: Job, entry: Entry): void;
+  /** Counts, and files the receipt. Never rejects: a lost receipt must not stop or repeat a message. */
   write(job: Job, entry: Entry): Promise<void>;
   /** Whether a receipt says that a job is over; not when the receipts cannot be had. */
   isSettled(job: Job): Promise<boolean>;
@@ -57,8 +63,8 @@ function receiptOf(job: Job, type: string, entry: Entry, nowMs: number): Receipt
     channel: job.channel,
     type,
     kind: job.message.kind,
-    ...entry,
     digest: null,
+    ...entry,
     createdAtMs: job.createdAtMs,
     settledAtMs: settled ? nowMs : null,
   };
@@ -97,6 +103,8 @@ export function createLedger(
     get status() {
       return status.current;
     },
+    receipt: (job, entry) => receiptOf(job, type, entry, clock.now()),
+    count,
     write: async (job, entry) => {
       count(job, entry);
       try {

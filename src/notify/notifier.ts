@@ -110,8 +110,8 @@ class ChannelNotifier implements Notifier {
   attach(name: string, type: string, channel: Channel, limits: readonly RateLimit[]): void {
     if (this.#attached.has(name) || this.#configured.has(name))
       throw new AgentError("CONFLICT", `target ${name}: the name is taken`);
-    const [robot, tally] = [`${type}:${name}`, this.#tally(name, type)];
-    const target = { name, type, channel, robot, limits, tally };
+    const queue = { channel: name, robot: `${type}:${name}`, isOwn: true };
+    const target = { name, type, channel, queue, limits, tally: this.#tally(name, type) };
     this.#attached.set(name, new Drainer(target, this.#deps, Promise.resolve()));
   }
 
@@ -151,13 +151,12 @@ class ChannelNotifier implements Notifier {
   }
 
   async states(): Promise<readonly ChannelState[]> {
-    const depth = await this.#deps.outbox.depth();
     return Promise.all(
       [...this.#configured.values()].map(async (entry) => ({
         spec: entry.spec,
         status: statusOf(entry),
         ...(await this.#budget(entry)),
-        pending: depth.get(entry.spec.value.name) ?? 0,
+        pending: await this.#pending(entry),
       })),
     );
   }
@@ -191,10 +190,15 @@ class ChannelNotifier implements Notifier {
   }
 
   async #budget({ drainer }: Configured): Promise<Pick<ChannelState, "tokensLeft" | "sentToday">> {
-    const { robot = "", limits = [] } = drainer?.target ?? {};
-    if (limits.length === 0) return { tokensLeft: null, sentToday: null };
-    const { left, today } = await this.#deps.meter.budget(robot, limits);
+    if (drainer === null || drainer.target.limits.length === 0)
+      return { tokensLeft: null, sentToday: null };
+    const { queue, limits } = drainer.target;
+    const { left, today } = await this.#deps.meter.budget(queue.robot, limits);
     return { tokensLeft: left, sentToday: today };
+  }
+
+  async #pending({ drainer }: Configured): Promise<number> {
+    return drainer === null ? 0 : this.#deps.outbox.depth(drainer.target.queue);
   }
 
   /** The drainer may have been replaced or removed while the outbox took the message. */
@@ -242,7 +246,7 @@ class ChannelNotifier implements Notifier {
       name,
       type,
       channel: plugin.create(settings, { http, clock, language }),
-      robot: `${type}:${plugin.robot(settings)}`,
+      queue: { channel: name, robot: `${type}:${plugin.robot(settings)}`, isOwn: false },
       limits: [
         ...plugin.limits,
         ...(maxPerMinute === null ? [] : [{ count: maxPerMinute, perMs: 60_000 }]),

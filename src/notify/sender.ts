@@ -1,7 +1,8 @@
 import { deadline } from "../base/every.ts";
-import type { AlertMessage, Leave, Outcome } from "../core/delivery.ts";
+import type { AlertMessage, Channel, Digest, Leave, Outcome, RateLimit } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
+import { isDigest } from "./parcel.ts";
 import { failedOutcome, redacted } from "./outcome.ts";
 import type { DrainerDeps, Target } from "./target.ts";
 
@@ -34,24 +35,47 @@ export async function attempt<T>(
   }
 }
 
+/** More than two at once are soon told as one; whoever wrote of a storm has said most with the third. */
+const pace: readonly RateLimit[] = [
+  { count: 2, perMs: 5_000 },
+  { count: 3, perMs: 15_000 },
+];
+
 /** The one way messages go to a target. */
 export interface Sender {
   /** Leave for one message, or how long there is none. */
   take(): Promise<Leave>;
+  /** The same for one that somebody waits for. */
+  takeNow(): Promise<Leave>;
   /** Sends the message that there is leave for. */
-  send(message: AlertMessage, leave: Extract<Leave, { arrived: unknown }>): Promise<Outcome>;
+  send(
+    content: AlertMessage | Digest,
+    leave: Extract<Leave, { arrived: unknown }>,
+  ): Promise<Outcome>;
+}
+
+async function give(
+  channel: Channel,
+  content: AlertMessage | Digest,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  if (!isDigest(content)) return channel.send(content, signal);
+  if (channel.sendDigest === undefined) throw new TypeError("the channel knows no digests");
+  return channel.sendDigest(content, signal);
 }
 
 /** Sends within the limits and the deadline; whatever a channel does, the answer is an outcome without secrets. */
 export function createSender(
-  { channel, robot, limits }: Target,
+  { channel, queue: { robot }, limits }: Target,
   { clock, redactor, meter }: DrainerDeps,
   cutOff: AbortSignal,
 ): Sender {
+  const paced = channel.sendDigest === undefined ? limits : [...limits, ...pace];
   return {
-    take: () => meter.take(robot, limits),
-    send: async (message, leave) => {
-      const outcome = await attempt((signal) => channel.send(message, signal), clock, cutOff);
+    take: () => meter.take(robot, paced),
+    takeNow: () => meter.take(robot, limits),
+    send: async (content, leave) => {
+      const outcome = await attempt((signal) => give(channel, content, signal), clock, cutOff);
       // A service that names a time means all messages, not this one.
       if (outcome.outcome === "retry" && outcome.retryAfterMs !== undefined)
         await meter.hold(robot, outcome.retryAfterMs);

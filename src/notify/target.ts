@@ -1,4 +1,12 @@
-import type { AlertMessage, Channel, Job, Meter, Outbox, RateLimit } from "../core/delivery.ts";
+import type {
+  AlertMessage,
+  Channel,
+  Job,
+  Meter,
+  Outbox,
+  Queue,
+  RateLimit,
+} from "../core/delivery.ts";
 import type { LedgerDeps, Tally } from "./ledger.ts";
 
 export interface DrainerDeps extends LedgerDeps {
@@ -13,8 +21,8 @@ export interface Target {
   readonly name: string;
   readonly type: string;
   readonly channel: Channel;
-  /** What the service counts messages by, for the meter. */
-  readonly robot: string;
+  /** Where its jobs wait; what the service counts messages by, for the meter. */
+  readonly queue: Queue;
   readonly limits: readonly RateLimit[];
   readonly tally: Tally;
 }
@@ -27,6 +35,5 @@ export function jobOf(message: AlertMessage, channel: string, nowMs: number): Jo
     message,
     createdAtMs: nowMs,
     attempts: 0,
-    notBeforeMs: nowMs,
   };
 }

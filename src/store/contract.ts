@@ -1,4 +1,4 @@
-import type { Meter, Outbox, ReceiptPort } from "../core/delivery.ts";
+import type { Meter, ReceiptPort, SharedOutbox } from "../core/delivery.ts";
 import type { NodeInfo } from "../core/node.ts";
 import type { ComponentStatus, StatePort } from "../core/ports.ts";
 import type { SilencePort } from "../core/silence.ts";
@@ -125,7 +125,8 @@ export interface Backend {
   readonly receipts: ReceiptPort;
   /** Of the whole fleet. */
   readonly silences: SilencePort;
-  readonly outbox: Outbox;
+  /** Null: no other agent shares it, so that each agent's own outbox is all there is. */
+  readonly outbox: SharedOutbox | null;
   /** What is sent to robots by all who share the backend. */
   readonly meter: Meter;
   /** Says that a node lives. */

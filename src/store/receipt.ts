@@ -22,3 +22,11 @@ export const receiptSchema: v.GenericSchema<unknown, Receipt> = v.object({
   createdAtMs: v.number(),
   settledAtMs: v.nullable(v.number()),
 });
+
+/** What a receipt as JSON has in it, and nowhere within a text, while its message is on its way. */
+export const unsettledMark = '"settledAtMs":null';
+
+/** Whether a receipt as JSON is of a message on its way. */
+export function isUnsettled(json: string): boolean {
+  return json.includes(unsettledMark);
+}

@@ -2,9 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import type { AlertMessage, Job } from "../../src/core/delivery.ts";
 import type { NodeInfo } from "../../src/core/node.ts";
-import type { Level } from "../../src/core/rule.ts";
 import type { Silence } from "../../src/core/silence.ts";
 import { parseSelector } from "../../src/core/series.ts";
 import type { Backend } from "../../src/store/contract.ts";
@@ -17,7 +15,7 @@ import { eventually, ManualClock } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
 import { redisSettings, startRedis } from "../support/redis.ts";
 import { startCluster } from "../support/redis-cluster.ts";
-import { alertSubject, receipt } from "../support/alerts.ts";
+import { receipt } from "../support/alerts.ts";
 import { row, rowsOf, seriesStore } from "../support/store.ts";
 
 const node = "prod/node-1";
@@ -34,36 +32,6 @@ function silence(id: string, endsAtMs: number, changes: Partial<Silence> = {}): 
   };
   const said = { author: "ada", comment: "an upgrade" };
   return { id, matchers, startsAtMs: 1_000, endsAtMs, createdAtMs: 1_000, ...said, ...changes };
-}
-
-function job(id: string, changes: Partial<Job> & { level?: Level } = {}): Job {
-  const { level = "warning", ...rest } = changes;
-  const identity = { cluster: "prod", name: "node-1", ip: "10.0.0.1" };
-  const message: AlertMessage = {
-    id: `message-${id}`,
-    kind: "firing",
-    atMs: 1_000,
-    recent: [],
-    evidence: null,
-    publicUrl: null,
-    incident: {
-      id: `alert-${id}`,
-      subject: alertSubject({ node: identity }),
-      status: "firing",
-      level,
-      threshold: 80,
-      value: 90,
-      peak: 90,
-      startedAtMs: 1_000,
-      updatedAtMs: 1_000,
-      endedAtMs: null,
-      flaps: 0,
-      flapping: false,
-      acknowledgedBy: null,
-      noData: false,
-    },
-  };
-  return { id, channel: "ops", message, createdAtMs: 1_000, attempts: 0, notBeforeMs: 0, ...rest };
 }
 
 /** A server that a backend needs. */
@@ -537,57 +505,6 @@ describe("storage backends", () => {
         assert.ok("waitMs" in refused && refused.waitMs > 590_000 && refused.waitMs <= 600_000);
         assert.equal((await meter.budget("robot", limits)).left, 0);
         assert.ok("arrived" in (await meter.take("another", limits)));
-      });
-
-      it("keeps the news of one incident in their order, however urgent the last of them", async () => {
-        const { outbox } = backend;
-        const of = (id: string, createdAtMs: number, level: Level): Job => {
-          const one = job(id, { createdAtMs, level });
-          const incident = { ...one.message.incident, id: "same" };
-          return { ...one, message: { ...one.message, incident } };
-        };
-        await outbox.enqueue(job("other", { createdAtMs: 0 }));
-        await outbox.enqueue(of("resolved", 3, "critical"));
-        await outbox.enqueue(of("fired", 1, "warning"));
-        await outbox.enqueue(of("escalated", 2, "critical"));
-        const due = (await outbox.due("ops", 10, 10)).map(({ id }) => id);
-        assert.deepEqual(due, ["fired", "escalated", "resolved", "other"]);
-      });
-
-      it("gives out due jobs, critical first, then the oldest, until they are removed", async () => {
-        const { outbox } = backend;
-        const jobs = [
-          job("late", { createdAtMs: 3 }),
-          job("early", { createdAtMs: 1 }),
-          job("critical", { createdAtMs: 9, level: "critical" }),
-          job("waits", { createdAtMs: 0, notBeforeMs: 500 }),
-          job("elsewhere", { channel: "mail" }),
-        ];
-        for (const one of jobs) await outbox.enqueue(one);
-        await outbox.enqueue(job("early", { createdAtMs: 1, attempts: 7 }));
-        const due = async (nowMs: number, max = 10): Promise<string[]> =>
-          (await outbox.due("ops", nowMs, max)).map(({ id }) => id);
-        assert.deepEqual(await due(100), ["critical", "early", "late"]);
-        assert.deepEqual(await due(100, 2), ["critical", "early"]);
-        assert.deepEqual(await due(500), ["critical", "waits", "early", "late"]);
-        assert.deepEqual(
-          await outbox.depth(),
-          new Map([
-            ["ops", 4],
-            ["mail", 1],
-          ]),
-        );
-        assert.equal(await outbox.nextDueMs("ops"), 0);
-        await outbox.remove(job("critical"));
-        await outbox.remove(job("late"));
-        await outbox.defer(job("early", { createdAtMs: 1, attempts: 1, notBeforeMs: 900 }));
-        assert.deepEqual(await due(100), []);
-        assert.equal(await outbox.nextDueMs("ops"), 500);
-        assert.equal((await outbox.due("ops", 900, 9)).at(-1)?.attempts, 1);
-        await outbox.remove(job("elsewhere", { channel: "mail" }));
-        await outbox.remove(job("elsewhere", { channel: "mail" }));
-        assert.equal(await outbox.nextDueMs("mail"), null);
-        assert.equal((await outbox.depth()).has("mail"), false);
       });
 
       it("keeps silences for all, replaced by id, and forgets them a day after their end", async () => {

@@ -11,9 +11,9 @@ import { createFleetMeter } from "../../src/notify/meter.ts";
 import { createNotifier, type Notifier } from "../../src/notify/notifier.ts";
 import { channelWarnings, parseChannel } from "../../src/notify/settings.ts";
 import { createMemoryMeter } from "../../src/store/memory/meter.ts";
-import { createMemoryOutbox } from "../../src/store/memory/outbox.ts";
 import { createMemoryReceipts } from "../../src/store/memory/receipts.ts";
 import { eventually, ManualClock, settle } from "../support/clock.ts";
+import { openOutbox } from "../support/outbox.ts";
 import { startAlertmanager, type TestAlertmanager } from "../support/pushes.ts";
 import { freePort } from "../support/redis.ts";
 import {
@@ -281,7 +281,7 @@ describe("Alertmanager", () => {
       going = [];
       notifier = createNotifier({
         plugins: channelPlugins,
-        outbox: createMemoryOutbox(),
+        outbox: openOutbox({ clock, log: written.log, receipts }),
         receipts,
         meter: createFleetMeter({ meter: createMemoryMeter(clock), clock, log: written.log }),
         clock,

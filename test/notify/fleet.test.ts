@@ -8,6 +8,7 @@ import { createNotifier, type Notifier } from "../../src/notify/notifier.ts";
 import { createRedisBackend } from "../../src/store/redis/index.ts";
 import { eventually } from "../support/clock.ts";
 import { recordLog } from "../support/log.ts";
+import { openOutbox } from "../support/outbox.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
 import { connected } from "../support/redis-backends.ts";
 import { startDingtalk, type Robot } from "../support/robots.ts";
@@ -40,7 +41,8 @@ describe("a fleet with one robot", () => {
     await connected(backend);
     const http = createHttpClient();
     stops.push(async () => http.close());
-    const { outbox, receipts } = backend;
+    const { outbox: shared, receipts } = backend;
+    const outbox = openOutbox({ clock: systemClock, log, receipts, shared });
     const notifier = createNotifier({
       plugins: channelPlugins,
       outbox,
@@ -66,10 +68,9 @@ describe("a fleet with one robot", () => {
     );
     await eventually("all that it takes in a minute", () => robot.received.length === 18);
     const statesNow = async () => (await Promise.all(agents.map((one) => one.states()))).flat();
-    await eventually("the others wait", async () => {
-      const pending = (await statesNow()).reduce((sum, one) => sum + one.pending, 0);
-      return pending === 22;
-    });
+    await eventually("the others wait", async () =>
+      (await statesNow()).every(({ pending }) => pending === 22),
+    );
     const states = await statesNow();
     for (const { tokensLeft, sentToday, status } of states)
       assert.deepEqual([tokensLeft, sentToday, status.status], [0, 18, "ok"]);
@@ -91,7 +92,7 @@ describe("a fleet with one robot", () => {
     await eventually("it was refused", () => robot.requests() === before + 1);
     await eventually("it is closed", async () => (await second.states())[0]?.tokensLeft === 0);
     await second.notify(message(), null);
-    await eventually("it waits", async () => (await second.states())[0]?.pending === 1);
+    await eventually("both wait", async () => (await second.states())[0]?.pending === 2);
     assert.equal(robot.requests(), before + 1, "nobody else asks");
     assert.equal((await first.test("dingtalk"))?.code, "rate_limited");
   });

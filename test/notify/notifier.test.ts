@@ -14,9 +14,11 @@ import { channelPlugins } from "../../src/notify/index.ts";
 import { createFleetMeter } from "../../src/notify/meter.ts";
 import { createNotifier, type Notifier } from "../../src/notify/notifier.ts";
 import { createMemoryMeter } from "../../src/store/memory/meter.ts";
-import { createMemoryOutbox } from "../../src/store/memory/outbox.ts";
+import type { AgentOutbox } from "../../src/store/outbox.ts";
 import { createMemoryReceipts } from "../../src/store/memory/receipts.ts";
+import { receipt } from "../support/alerts.ts";
 import { eventually, ManualClock, settle } from "../support/clock.ts";
+import { openOutbox } from "../support/outbox.ts";
 import { startDingtalk, startFeishu, type Robot, type RobotOptions } from "../support/robots.ts";
 import {
   message,
@@ -60,9 +62,22 @@ function recorder(clock: ManualClock): Channel & {
   };
 }
 
+/** An outbox some of whose answers are others. */
+function through(inner: Outbox, changes: Partial<Outbox>): Outbox {
+  return {
+    enqueue: (...job) => inner.enqueue(...job),
+    kept: () => inner.kept(),
+    lead: (queue) => inner.lead(queue),
+    withdraw: (channel) => inner.withdraw(channel),
+    depth: (queue) => inner.depth(queue),
+    own: () => inner.own(),
+    ...changes,
+  };
+}
+
 describe("notifier", () => {
   let clock: ManualClock;
-  let outbox: Outbox;
+  let outbox: AgentOutbox;
   let receipts: ReceiptPort;
   let meter: Meter;
   let http: HttpClient;
@@ -71,13 +86,17 @@ describe("notifier", () => {
   let notifier: Notifier;
   let robots: Robot[];
 
-  function start(parts: { outbox?: Outbox; receipts?: ReceiptPort } = {}): Notifier {
+  function start(
+    parts: { outbox?: (inner: Outbox) => Outbox; receipts?: ReceiptPort } = {},
+  ): Notifier {
     const { log, lines: written } = recordingLog(clock, redactor);
     lines = written;
+    const filed = parts.receipts ?? receipts;
+    outbox = openOutbox({ clock, log, receipts: filed });
     return createNotifier({
       plugins: channelPlugins,
-      outbox: parts.outbox ?? outbox,
-      receipts: parts.receipts ?? receipts,
+      outbox: parts.outbox?.(outbox) ?? outbox,
+      receipts: filed,
       meter: createFleetMeter({ meter, clock, log }),
       clock,
       log,
@@ -91,7 +110,6 @@ describe("notifier", () => {
 
   beforeEach(() => {
     clock = new ManualClock(startMs);
-    outbox = createMemoryOutbox();
     receipts = createMemoryReceipts({ perChannel: 1_000 });
     meter = createMemoryMeter(clock);
     http = createHttpClient();
@@ -161,7 +179,7 @@ describe("notifier", () => {
       createdAtMs: startMs,
       settledAtMs: startMs,
     });
-    assert.equal((await outbox.depth()).size, 0);
+    assert.equal(outbox.own().size, 0);
   });
 
   it("sends at once, without a tick of the clock", async () => {
@@ -301,7 +319,7 @@ describe("notifier", () => {
     const [receipt] = await receipts.list({ limit: 1 });
     assert.equal(receipt?.outcome, "dead");
     assert.match(receipt?.message ?? "", /given up after \d+ attempts: no route/);
-    assert.equal((await outbox.depth()).size, 0);
+    assert.equal(outbox.own().size, 0);
   });
 
   it("takes a refusal for an answer", async () => {
@@ -394,15 +412,14 @@ describe("notifier", () => {
   });
 
   it("lets two channels of one robot share its limit, though the outbox takes its time", async () => {
-    const inner = createMemoryOutbox();
     notifier = start({
-      outbox: {
-        ...inner,
-        due: async (...query) => {
-          await settle(1);
-          return inner.due(...query);
-        },
-      },
+      outbox: (inner) =>
+        through(inner, {
+          lead: async (queue) => {
+            await settle(1);
+            return inner.lead(queue);
+          },
+        }),
     });
     const robot = await dingtalk();
     configure(
@@ -498,19 +515,18 @@ describe("notifier", () => {
     ["refuses a message whose channel went meanwhile", true],
   ] as const)
     it(what, async () => {
-      const inner = createMemoryOutbox();
       let take: () => void = () => {};
       const taken = new Promise<void>((resolve) => {
         take = resolve;
       });
       notifier = start({
-        outbox: {
-          ...inner,
-          enqueue: async (job) => {
-            await taken;
-            await inner.enqueue(job);
-          },
-        },
+        outbox: (inner) =>
+          through(inner, {
+            enqueue: async (...job) => {
+              await taken;
+              await inner.enqueue(...job);
+            },
+          }),
       });
       const [old, fresh] = [await feishu(), await feishu({ token: "f-new" })];
       configure(feishuSpec(old));
@@ -545,7 +561,7 @@ describe("notifier", () => {
       await eventually("it is settled", async () => (await outcomes(name)).includes("refused"));
       const [receipt] = await receipts.list({ channel: name, limit: 1 });
       assert.equal(receipt?.code, code);
-      assert.equal((await outbox.depth()).size, 0);
+      assert.equal(outbox.own().size, 0);
     }
     assert.equal((await notifier.states())[0]?.status.status, "disabled");
     assert.equal(notifier.health().status, "disabled");
@@ -644,20 +660,20 @@ describe("notifier", () => {
     assert.deepEqual(await all(), [
       { channel: "admin", kind: "firing", outcome: "retrying", attempts: 1, code: "aborted" },
     ]);
-    assert.equal((await outbox.depth()).get("admin"), 1);
+    assert.equal(outbox.own().get("admin")?.count, 1);
     assert.ok(!lines.some((line) => line.includes("channel.failing")));
   });
 
   it("takes up what an earlier run left behind", async () => {
     const target = recorder(clock);
-    await outbox.enqueue({
-      id: "left",
-      channel: "admin",
-      message: message(),
-      createdAtMs: startMs - 5_000,
-      attempts: 2,
-      notBeforeMs: startMs + 3_000,
-    });
+    const queue = { channel: "admin", robot: "admin:admin", isOwn: true };
+    const left = { id: "left", channel: "admin", attempts: 2 };
+    const job = { ...left, message: message(), createdAtMs: startMs - 5_000 };
+    await outbox.enqueue(queue, job, receipt("left", { channel: "admin" }));
+    const leading = await outbox.lead(queue);
+    assert.ok("lead" in leading);
+    const settled = { job, receipt: receipt("left", { channel: "admin" }), retryInMs: 3_000 };
+    await leading.lead.settle([settled]);
     notifier.attach("admin", "admin", target, []);
     await clock.advance(2_900);
     assert.equal(target.taken.length, 0);
@@ -696,15 +712,15 @@ describe("notifier", () => {
 
   it("comes back when the outbox does, and says so once", async () => {
     let broken = true;
-    const inner = createMemoryOutbox();
-    const failing: Outbox = {
-      ...inner,
-      due: async (...query) => {
-        if (broken) throw new Error("store away");
-        return inner.due(...query);
-      },
-    };
-    notifier = start({ outbox: failing });
+    notifier = start({
+      outbox: (inner) =>
+        through(inner, {
+          lead: async (queue) => {
+            if (broken) throw new Error("store away");
+            return inner.lead(queue);
+          },
+        }),
+    });
     const target = recorder(clock);
     notifier.attach("admin", "admin", target, []);
     await notifier.deliver("admin", message());
@@ -713,46 +729,6 @@ describe("notifier", () => {
     broken = false;
     await clock.advance(40_000);
     assert.equal(target.taken.length, 1);
-  });
-
-  it("does not send a message twice because the outbox would not let it go", async () => {
-    let broken = true;
-    const inner = createMemoryOutbox();
-    const failing: Outbox = {
-      ...inner,
-      remove: async (job) => {
-        if (broken) throw new Error("store away");
-        await inner.remove(job);
-      },
-    };
-    notifier = start({ outbox: failing });
-    const target = recorder(clock);
-    notifier.attach("admin", "admin", target, []);
-    await notifier.deliver("admin", message());
-    await clock.advance(120_000);
-    broken = false;
-    await clock.advance(60_000);
-    assert.equal(target.taken.length, 1);
-    assert.equal((await inner.depth()).size, 0);
-  });
-
-  it("says that a message is lost when the outbox does not take it", async () => {
-    const inner = createMemoryOutbox();
-    notifier = start({
-      outbox: {
-        ...inner,
-        enqueue: async () => {
-          throw new Error("store away");
-        },
-      },
-    });
-    const target = recorder(clock);
-    notifier.attach("admin", "admin", target, []);
-    await notifier.deliver("admin", message());
-    assert.deepEqual(await all(), [
-      { channel: "admin", kind: "firing", outcome: "dead", attempts: 0, code: "not_queued" },
-    ]);
-    assert.ok(lines.some((line) => line.includes("message.not_queued")));
   });
 
   it("sends though receipts cannot be filed, and says so once", async () => {

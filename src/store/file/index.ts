@@ -6,7 +6,6 @@ import type { Backend } from "../contract.ts";
 import { type DirectoryReport, ensureDirectory } from "../directory.ts";
 import { createJsonReader } from "../garbled.ts";
 import { createMemoryMeter } from "../memory/meter.ts";
-import { createMemoryOutbox } from "../memory/outbox.ts";
 import type { BackendDeps, BackendPlugin } from "../plugin.ts";
 import { hourMs } from "../slots.ts";
 import { createFileDays } from "./days.ts";
@@ -55,7 +54,7 @@ function createPorts(
   return {
     receipts: createFileReceipts(deps),
     silences: createFileSilences(deps),
-    outbox: createMemoryOutbox(),
+    outbox: null,
     meter: createMemoryMeter(deps.clock),
   };
 }

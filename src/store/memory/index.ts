@@ -7,7 +7,6 @@ import type { BackendPlugin } from "../plugin.ts";
 import { receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
 import { createMemoryMeter } from "./meter.ts";
-import { createMemoryOutbox } from "./outbox.ts";
 import { createMemoryReceipts } from "./receipts.ts";
 import { createMemorySilences } from "./silences.ts";
 
@@ -150,7 +149,7 @@ export function createMemoryBackend({
     ...createSmall(clock, retentionDays),
     receipts: createMemoryReceipts({ perChannel: receiptsPerChannel }),
     silences: createMemorySilences(clock),
-    outbox: createMemoryOutbox(),
+    outbox: null,
     meter: createMemoryMeter(clock),
   };
 }

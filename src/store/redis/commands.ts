@@ -1,6 +1,6 @@
 /** What one command is needed for; a command that is not here cannot be sent. */
 const needs = {
-  hset: "blocks, tiers, states, documents, receipts, silences",
+  hset: "blocks, tiers, states, documents, messages, receipts, silences",
   hsetnx: "a schema's number is taken once",
   hmget: "blocks, schemas, documents; the script looks whether a day is as it was read",
   hgetall: "alert states, tiers, silences",
@@ -8,15 +8,15 @@ const needs = {
   hdel: "states and silences that are over, blocks that were compacted",
   expire: "every key goes by itself",
   expireat: "a day goes as a whole",
-  zadd: "when nodes and channels were last seen, when robots were sent to",
-  zcard: "how many receipts there are",
+  zadd: "when nodes and channels were last seen, when messages are due and robots were sent to",
+  zcard: "how many receipts and messages there are",
   zrange: "the oldest receipts",
   zrevrange: "the newest receipts",
   zrangebyscore: "the nodes of the retention, messages of the last minute",
   zrem: "nodes and receipts that are gone",
   zremrangebyscore: "channels without receipts, messages that count no more",
   zremrangebyrank: "no more than so many channels",
-  eval: "a compacted day replaces its blocks at once; messages to robots are counted",
+  eval: "a compacted day replaces its blocks at once; messages are settled with their receipts, and counted",
 } as const;
 
 /** A command of the store; each name is one right of an ACL. */

@@ -1,5 +1,4 @@
 import type { Backend } from "../contract.ts";
-import { createMemoryOutbox } from "../memory/outbox.ts";
 import type { BackendDeps, BackendPlugin } from "../plugin.ts";
 import { createRedisDays } from "./days.ts";
 import { createConnection } from "./connection.ts";
@@ -8,7 +7,8 @@ import { createRedisHashes } from "./hashes.ts";
 import { aheadMs } from "./drift.ts";
 import { createKeys } from "./keys.ts";
 import { createRedisNodes } from "./nodes.ts";
-import { createRedisReceipts } from "./receipts.ts";
+import { createRedisOutbox } from "./outbox.ts";
+import { createChannelNotes, createRedisReceipts } from "./receipts.ts";
 import { createRedisMeter } from "./meter.ts";
 import { createRedisSilences } from "./silences.ts";
 import { redisTarget, type RedisSettings } from "./settings.ts";
@@ -24,7 +24,8 @@ export function createRedisBackend(
     prefix: settings.prefix,
   });
   const keys = createKeys(settings.prefix);
-  const deps = { connection, keys, clock, readJson: createJsonReader(log), retentionDays };
+  const small = { connection, keys, clock, readJson: createJsonReader(log), retentionDays };
+  const deps = { ...small, channels: createChannelNotes(small) };
   return {
     name: "redis",
     start: () => connection.start(),
@@ -38,7 +39,7 @@ export function createRedisBackend(
     ...createRedisHashes(deps),
     receipts: createRedisReceipts(deps),
     silences: createRedisSilences(deps),
-    outbox: createMemoryOutbox(),
+    outbox: createRedisOutbox(deps),
     meter: createRedisMeter(connection, keys),
   };
 }

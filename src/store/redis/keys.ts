@@ -1,4 +1,15 @@
+import type { Queue } from "../../core/delivery.ts";
 import type { DayPart } from "../contract.ts";
+
+/** The keys of a queue; in the same slot as the receipts of its channel. */
+export interface QueueKeys {
+  /** ZSET: ids of jobs by when they are due. */
+  readonly waiting: string;
+  /** HASH: jobs by id. */
+  readonly jobs: string;
+  /** HASH: who leads. */
+  readonly lead: string;
+}
 
 /** Every key the agent uses in Redis. */
 export interface Keys {
@@ -27,6 +38,7 @@ export interface Keys {
   receiptIds(channel: string): string;
   /** HASH: a channel's receipts by id; in the same slot as their ids. */
   receipts(channel: string): string;
+  queue(queue: Queue): QueueKeys;
 }
 
 const partLetters: Readonly<Record<DayPart, string>> = { blocks: "m", columns: "k", tier: "d" };
@@ -50,5 +62,9 @@ export function createKeys(prefix: string): Keys {
     channels: `${prefix}:r`,
     receiptIds: (channel) => `${prefix}:r:${tag(channel)}`,
     receipts: (channel) => `${prefix}:r:${tag(channel)}:d`,
+    queue: ({ channel, robot }) => {
+      const waiting = `${prefix}:q:${tag(channel)}:${escapeName(robot)}`;
+      return { waiting, jobs: `${waiting}:d`, lead: `${waiting}:l` };
+    },
   };
 }

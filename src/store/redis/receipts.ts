@@ -4,13 +4,24 @@ import { receiptSchema, receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
 import { createRefresh } from "./refresh.ts";
 import { retentionSeconds, type SmallDeps } from "./nodes.ts";
-import { countReply, namesReply, textsReply } from "./replies.ts";
+import { put } from "./outbox-scripts.ts";
+import { namesReply, textsReply } from "./replies.ts";
 
 /** Channels whose receipts are kept. */
 const maxChannels = 1_000;
 
-/** Notes that a channel has receipts, so that a list of all finds it. */
-function createChannels({ connection, keys, clock, retentionDays }: SmallDeps) {
+/** Knows which channels have receipts, so that a list of all finds them. */
+export interface ChannelNotes {
+  note(channel: string): Promise<void>;
+  names(): Promise<readonly string[]>;
+}
+
+export function createChannelNotes({
+  connection,
+  keys,
+  clock,
+  retentionDays,
+}: SmallDeps): ChannelNotes {
   const refreshed = createRefresh(clock, connection);
   return {
     note: async (channel: string): Promise<void> => {
@@ -33,32 +44,12 @@ function createChannels({ connection, keys, clock, retentionDays }: SmallDeps) {
 
 /** The receipts of one channel. */
 function createEntries({ connection, keys, readJson, retentionDays }: SmallDeps) {
-  const dropOldest = async (channel: string, count: number): Promise<void> => {
-    const ids = keys.receiptIds(channel);
-    const [reply] = await connection.run([["zrange", ids, 0, count - 1]]);
-    const oldest = namesReply(reply);
-    if (oldest.length === 0) return;
-    // Ids last: after an interruption the next one finds them again.
-    await connection.run([
-      ["hdel", keys.receipts(channel), ...oldest],
-      ["zrem", ids, ...oldest],
-    ]);
-  };
   return {
     put: async (receipt: Receipt): Promise<void> => {
       const { channel, id, createdAtMs } = receipt;
-      const ids = keys.receiptIds(channel);
-      const entries = keys.receipts(channel);
-      const seconds = retentionSeconds(retentionDays);
-      const replies = await connection.run([
-        ["hset", entries, id, JSON.stringify(receipt)],
-        ["zadd", ids, createdAtMs, id],
-        ["expire", entries, seconds],
-        ["expire", ids, seconds],
-        ["zcard", ids],
-      ]);
-      const excess = countReply(replies.at(-1)) - receiptsPerChannel;
-      if (excess > 0) await dropOldest(channel, excess);
+      const places = [keys.receiptIds(channel), keys.receipts(channel)];
+      const about = [id, JSON.stringify(receipt), createdAtMs, retentionSeconds(retentionDays)];
+      await connection.run([["eval", put, places.length, ...places, ...about]]);
     },
     list: async (channel: string, count: number): Promise<readonly Receipt[]> => {
       const [reply] = await connection.run([["zrevrange", keys.receiptIds(channel), 0, count - 1]]);
@@ -74,8 +65,10 @@ function createEntries({ connection, keys, readJson, retentionDays }: SmallDeps)
 }
 
 /** Receipts of the whole fleet: by channel, ids in the order of time, the receipts beside them. */
-export function createRedisReceipts(deps: SmallDeps): ReceiptPort {
-  const channels = createChannels(deps);
+export function createRedisReceipts(
+  deps: SmallDeps & { readonly channels: ChannelNotes },
+): ReceiptPort {
+  const { channels } = deps;
   const entries = createEntries(deps);
   return {
     put: async (receipt) => {
