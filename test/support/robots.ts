@@ -40,6 +40,8 @@ export interface RobotOptions {
   readonly host?: string;
   /** False: messages are not counted. */
   readonly limits?: boolean;
+  /** How long it takes to answer a message; it is counted when it arrives. */
+  readonly latencyMs?: number;
   /** The HTTP status of Feishu's refusals, which differ by code and over time. */
   readonly errorStatus?: number;
 }
@@ -141,7 +143,7 @@ async function startRobot(
       const verdict = judge({ url, raw, nowMs: clock.now() });
       answers.push(verdict.code);
       if (verdict.message !== undefined) received.push(verdict.message);
-      send(reply, verdict.answer);
+      setTimeout(() => send(reply, verdict.answer), options.latencyMs ?? 0);
     });
   });
   const { host = "127.0.0.1" } = options;
