@@ -8,7 +8,7 @@ import { reasonOf } from "../src/kubernetes/reasons.ts";
 import { rights, type Right } from "../src/kubernetes/rights.ts";
 import { checks } from "../src/doctor/index.ts";
 import { channelPlugins } from "../src/notify/index.ts";
-import { ownMetrics, type MeasuredParts } from "../src/own-metrics.ts";
+import { ownHistograms, ownMetrics, type MeasuredParts } from "../src/own-metrics.ts";
 import { table as settings } from "../src/settings.ts";
 import { backends } from "../src/store/index.ts";
 import { aclRules, rights as redisRights } from "../src/store/redis/commands.ts";
@@ -142,7 +142,7 @@ export const tables: Readonly<Record<string, () => string>> = {
     table(
       ["metric", "labels", ""],
       // Nothing is read here: only names, labels and help texts are.
-      ownMetrics({} as MeasuredParts).map(({ name, labels, help }) => [
+      [...ownMetrics({} as MeasuredParts), ...ownHistograms({} as MeasuredParts)].map(({ name, labels, help }) => [
         code(name),
         labels.map(code).join(", "),
         help,

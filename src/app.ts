@@ -10,6 +10,7 @@ import { Published } from "./documents.ts";
 import { partsStatus, switchedOff } from "./health.ts";
 import { createParts, type AppDeps, type Parts } from "./parts.ts";
 import { redisDiffers, type Settings } from "./settings.ts";
+import { startSelfAlerts } from "./self-alerts.ts";
 import { redisSettings, settled, startHeartbeat, startKeeping } from "./storage.ts";
 import { version } from "./version.ts";
 import { createView } from "./view.ts";
@@ -82,7 +83,11 @@ export class App {
     ticker.beginJudging();
     if (admin !== null) this.#running.push(admin.start());
     if (kubernetes !== null) this.#running.push(kubernetes.start());
-    this.#running.push(this.#heartbeat(), startKeeping(storage.series, { clock, log }));
+    this.#running.push(
+      this.#heartbeat(),
+      startKeeping(storage.series, { clock, log }),
+      startSelfAlerts({ node: this.node, clock, log, notifier, incidents }),
+    );
   }
 
   /**

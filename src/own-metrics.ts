@@ -1,13 +1,15 @@
-import type { ComponentStatus } from "./core/ports.ts";
+import type { Depth, Outbox } from "./core/delivery.ts";
+import type { Clock, ComponentStatus } from "./core/ports.ts";
 import type { AdminSync } from "./admin/sync.ts";
 import type { Incidents } from "./alerts/incidents.ts";
 import type { Collection } from "./collect/runner.ts";
 import type { Cluster } from "./kubernetes/cluster.ts";
+import { latencyBoundsMs } from "./notify/ledger.ts";
 import type { Notifier } from "./notify/notifier.ts";
 import { levels } from "./core/rule.ts";
 import type { InForce } from "./in-force.ts";
 import type { SeriesStore } from "./store/contract.ts";
-import type { OwnMetric, OwnSample } from "./telemetry/agent.ts";
+import type { OwnHistogram, OwnMetric, OwnSample } from "./telemetry/agent.ts";
 import type { Ticker } from "./tick.ts";
 
 /** The parts that the agent's own metrics are read from. */
@@ -18,6 +20,8 @@ export interface MeasuredParts {
   readonly ticker: Ticker;
   readonly incidents: Incidents;
   readonly notifier: Notifier;
+  readonly outbox: Pick<Outbox, "own">;
+  readonly clock: Clock;
   readonly admin: AdminSync | null;
   readonly kubernetes: Cluster | null;
   readonly inForce: InForce;
@@ -101,35 +105,71 @@ function alertMetrics({ incidents, notifier }: MeasuredParts): readonly OwnMetri
     ),
     metric(
       "notifications_total",
-      "Attempts to deliver a message, by outcome",
-      ["channel", "type", "outcome"],
+      "Attempts to deliver a message, by outcome and the service's code; without a code, always 0",
+      ["channel", "type", "outcome", "code"],
       () =>
-        notifier.stats().flatMap(({ channel, type, counts }) =>
-          outcomes.map((outcome) => ({
-            labels: { channel, type, outcome },
-            value: counts[outcome],
+        notifier.stats().flatMap(({ channel, type, counts: { codes } }) => [
+          // With nothing to begin at, the first of a code would be no increase.
+          ...outcomes.map((outcome) => ({
+            labels: { channel, type, outcome, code: "" },
+            value: 0,
           })),
-        ),
+          ...[...codes.values()].flatMap(({ outcome, code, count }) =>
+            code === "" ? [] : [{ labels: { channel, type, outcome, code }, value: count }],
+          ),
+        ]),
     ),
     metric(
-      "notification_latency_seconds",
-      "From the decision to send to the proof, of the last message",
-      ["channel", "type"],
-      () =>
-        notifier
-          .stats()
-          .flatMap(({ channel, type, counts: { lastLatencyMs } }) =>
-            lastLatencyMs === null
-              ? []
-              : [{ labels: { channel, type }, value: lastLatencyMs / 1_000 }],
-          ),
+      "channel_tokens",
+      "Messages that may leave at once, told by who has sent within the last minute",
+      ["channel"],
+      async () =>
+        (await notifier.tokens()).map(({ channel, left }) => ({
+          labels: { channel },
+          value: left,
+        })),
     ),
-    metric("outbox_pending", "Messages waiting to be delivered", ["channel"], async () =>
-      (await notifier.states()).map(({ spec, pending }) => ({
-        labels: { channel: spec.value.name },
-        value: pending,
+  ];
+}
+
+function outboxMetrics({ notifier, outbox, clock }: MeasuredParts): readonly OwnMetric[] {
+  const depths = (): readonly (readonly [string, Depth])[] => {
+    const own = outbox.own();
+    const none = { count: 0, oldestAtMs: null };
+    return notifier.stats().map(({ channel }) => [channel, own.get(channel) ?? none]);
+  };
+  return [
+    metric(
+      "outbox_pending",
+      "Messages of this agent that are not known to have arrived",
+      ["channel"],
+      () => depths().map(([channel, { count }]) => ({ labels: { channel }, value: count })),
+    ),
+    metric("outbox_oldest_seconds", "How long the oldest of them waits", ["channel"], () =>
+      depths().map(([channel, { oldestAtMs }]) => ({
+        labels: { channel },
+        value: oldestAtMs === null ? 0 : Math.max(0, clock.now() - oldestAtMs) / 1_000,
       })),
     ),
+  ];
+}
+
+/** How long messages take, for `/metrics`. */
+export function ownHistograms({ notifier }: Pick<MeasuredParts, "notifier">): OwnHistogram[] {
+  return [
+    {
+      name: "targetvpc_notification_latency_seconds",
+      help: "From the decision to send to the proof that it arrived, of messages sent",
+      labels: ["channel", "type"],
+      bounds: latencyBoundsMs.map((ms) => ms / 1_000),
+      buckets: () =>
+        notifier.stats().map(({ channel, type, counts: { latency } }) => ({
+          labels: { channel, type },
+          counts: latency.counts,
+          count: latency.count,
+          sum: latency.sumMs / 1_000,
+        })),
+    },
   ];
 }
 
@@ -176,5 +216,6 @@ export function ownMetrics(parts: MeasuredParts): readonly OwnMetric[] {
     ),
     ...collectMetrics(parts),
     ...alertMetrics(parts),
+    ...outboxMetrics(parts),
   ];
 }

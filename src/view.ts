@@ -15,7 +15,7 @@ import { createOwnMetrics, processMetrics } from "./telemetry/agent.ts";
 import { writeFamilies } from "./telemetry/exposition.ts";
 import { acceptAlert } from "./foreign-alert.ts";
 import { takeReports } from "./reported-alerts.ts";
-import { ownMetrics, type MeasuredParts } from "./own-metrics.ts";
+import { ownHistograms, ownMetrics, type MeasuredParts } from "./own-metrics.ts";
 import type { Cluster } from "./kubernetes/cluster.ts";
 import type { Storage } from "./storage.ts";
 
@@ -153,7 +153,10 @@ function inward({
 export function createView(parts: ViewParts): AgentView {
   const { node, clock, storage, collection, incidents, notifier, inForce } = parts;
   const startedAtMs = clock.now();
-  const own = createOwnMetrics([...processMetrics(startedAtMs), ...ownMetrics(parts)]);
+  const own = createOwnMetrics(
+    [...processMetrics(startedAtMs), ...ownMetrics(parts)],
+    ownHistograms(parts),
+  );
   return {
     node,
     version: parts.version,

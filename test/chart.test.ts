@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { chart, generated, valuesText } from "../scripts/chart.ts";
 import { documentedValues } from "../scripts/chart/values.ts";
-import { ownMetrics, type MeasuredParts } from "../src/own-metrics.ts";
+import { ownHistograms, ownMetrics, type MeasuredParts } from "../src/own-metrics.ts";
 import { processMetrics } from "../src/telemetry/agent.ts";
 import { isRecord, leafKeys } from "./chart/support.ts";
 import { parse } from "yaml";
@@ -13,6 +13,9 @@ const scraped = new Set([
   "up",
   "targetvpc_index",
   ...[...ownMetrics({} as MeasuredParts), ...processMetrics(0)].map(({ name }) => name),
+  ...ownHistograms({} as MeasuredParts).flatMap(({ name }) =>
+    ["bucket", "sum", "count"].map((part) => `${name}_${part}`),
+  ),
 ]);
 
 async function metricsIn(file: string): Promise<string[]> {

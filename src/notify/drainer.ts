@@ -15,6 +15,7 @@ const retryLimits = { firstMs: 1_000, maxMs: 5 * 60_000 };
 const outboxRetryLimits = { firstMs: 1_000, maxMs: 30_000 };
 /** How long a drainer rests at most; only jobs that another agent left behind need it. */
 const longestNapMs = 60_000;
+const activeMs = 60_000;
 /** Of more than this, the others have their turn next. */
 const readAtOnce = 1_000;
 /** Ending the lead is a courtesy: it ends by itself. */
@@ -41,6 +42,7 @@ export class Drainer {
   #testing: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
   #lead: Lead | null = null;
+  #sentAtMs = Number.NEGATIVE_INFINITY;
   /** Before this there is no leave to send, monotonic. */
   #leaveAtMs = 0;
 
@@ -55,6 +57,11 @@ export class Drainer {
 
   get status(): ComponentStatus {
     return this.#ledger.status;
+  }
+
+  /** Whether it has sent a message within the last minute. */
+  get isActive(): boolean {
+    return this.#deps.clock.monotonic() - this.#sentAtMs < activeMs;
   }
 
   /** Says that there may be a job. */
@@ -156,6 +163,7 @@ export class Drainer {
       this.#leaveAtMs = this.#deps.clock.monotonic() + leave.waitMs;
       return Math.min(leave.waitMs, lead.keepEveryMs);
     }
+    this.#sentAtMs = this.#deps.clock.monotonic();
     const outcome = await this.#keeping(lead, this.#sender.send(parcel.content, leave));
     if (outcome.code !== "aborted") this.#ledger.judge(outcome);
     await this.#settle(lead, parcel, outcome);

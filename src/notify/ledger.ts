@@ -3,14 +3,29 @@ import type { Redactor } from "../base/secret.ts";
 import type { Job, Outcome, Receipt, ReceiptOutcome, ReceiptPort } from "../core/delivery.ts";
 import type { Clock, ComponentStatus, Log } from "../core/ports.ts";
 
-/** How often each thing happened at one target, since the agent started. */
+/** What happened at one target since the agent started. */
 export interface Tally {
   sent: number;
   retrying: number;
   refused: number;
   dead: number;
-  /** From the decision to send to the proof of it, of the last sent message. */
-  lastLatencyMs: number | null;
+  /** How often a service answered with a code, by outcome and code. */
+  readonly codes: Map<string, CodeCount>;
+  /** From the decision to send to the proof of it, of sent messages. */
+  readonly latency: Latency;
+}
+
+export interface CodeCount {
+  readonly outcome: Exclude<ReceiptOutcome, "pending">;
+  readonly code: string;
+  count: number;
+}
+
+/** How many messages took no longer than each bound, and all of them together. */
+export interface Latency {
+  readonly counts: number[];
+  count: number;
+  sumMs: number;
 }
 
 export interface LedgerDeps {
@@ -45,8 +60,33 @@ export interface Ledger {
   judge(outcome: Outcome): void;
 }
 
+/** Bounds of the latency histogram: at once, within a storm, after a blocked robot. */
+export const latencyBoundsMs = [
+  100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000,
+] as const;
+
+/** Services have some dozen codes; what comes beyond these is none of theirs. */
+const maxCodes = 50;
+
 export function emptyTally(): Tally {
-  return { sent: 0, retrying: 0, refused: 0, dead: 0, lastLatencyMs: null };
+  const latency = { counts: latencyBoundsMs.map(() => 0), count: 0, sumMs: 0 };
+  return { sent: 0, retrying: 0, refused: 0, dead: 0, codes: new Map(), latency };
+}
+
+function countCode({ codes }: Tally, outcome: CodeCount["outcome"], code: string | null): void {
+  const named = codes.size < maxCodes || codes.has(`${outcome} ${code ?? ""}`);
+  const shown = named ? (code ?? "") : "other";
+  const key = `${outcome} ${shown}`;
+  const known = codes.get(key) ?? { outcome, code: shown, count: 0 };
+  known.count += 1;
+  codes.set(key, known);
+}
+
+function countLatency({ latency }: Tally, ms: number): void {
+  latency.count += 1;
+  latency.sumMs += ms;
+  for (const [at, boundMs] of latencyBoundsMs.entries())
+    if (ms <= boundMs) latency.counts[at] = (latency.counts[at] ?? 0) + 1;
 }
 
 /** After this many failures in a row a target is down, not just degraded. */
@@ -93,10 +133,12 @@ export function createLedger(
   let failures = 0;
   let receiptsFailing = false;
 
-  const count = (job: Job, { outcome }: Entry): void => {
+  const count = (job: Job, { outcome, code }: Entry): void => {
     if (outcome === "pending") return;
     tally[outcome] += 1;
-    if (outcome === "sent") tally.lastLatencyMs = clock.now() - job.createdAtMs;
+    countCode(tally, outcome, code);
+    // The clock of the agent that decided may be ahead of ours.
+    if (outcome === "sent") countLatency(tally, Math.max(0, clock.now() - job.createdAtMs));
   };
 
   return {

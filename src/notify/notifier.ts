@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { HttpClient } from "../base/http.ts";
 import type {
   AlertMessage,
   Channel,
@@ -11,10 +10,8 @@ import type {
 } from "../core/delivery.ts";
 import type { Incident } from "../core/alert.ts";
 import { AgentError } from "../core/errors.ts";
-import type { NodeIdentity } from "../core/node.ts";
 import type { ComponentStatus } from "../core/ports.ts";
 import type { Sourced } from "../core/rule.ts";
-import type { AnyChannelPlugin } from "./contract.ts";
 import { Drainer } from "./drainer.ts";
 import { Endings } from "./endings.ts";
 import { emptyTally, type Tally } from "./ledger.ts";
@@ -26,49 +23,10 @@ import {
   type ChannelState,
   type Configured,
 } from "./states.ts";
-import type { DrainerDeps } from "./target.ts";
+import type { ChannelHealth, Notifier, NotifierDeps, TargetStats, Tokens } from "./port.ts";
 import { testMessage } from "./test-message.ts";
 
-export interface NotifierDeps extends DrainerDeps {
-  readonly plugins: readonly AnyChannelPlugin[];
-  readonly http: HttpClient;
-  /** The language of channels that set none. */
-  readonly language: () => Language;
-  /** Who a test message is from. */
-  readonly node: NodeIdentity;
-}
-
-/** Counters of one target, for metrics. */
-export interface TargetStats {
-  readonly channel: string;
-  readonly type: string;
-  readonly counts: Readonly<Tally>;
-}
-
-/** Hands messages to every channel they are for, and knows what became of them. */
-export interface Notifier {
-  /** Puts channels in force: new ones start, changed ones are replaced, the others go. */
-  configure(channels: readonly Sourced<ChannelSpec>[]): void;
-  /** Adds a target that no source configures; `deliver` reaches it, `notify` does not. */
-  attach(name: string, type: string, channel: Channel, limits: readonly RateLimit[]): void;
-  /**
-   * One job for each enabled channel that takes the message's level; `only` these names when given. `again`: it may have
-   * been told already. Never rejects.
-   */
-  notify(message: AlertMessage, only: readonly string[] | null, again?: boolean): Promise<void>;
-  /** From now on channels that must be told again and again what fires are told, of what is for them. */
-  keepFiring(ongoing: () => Ongoing): void;
-  /** One job for one target. Never rejects. */
-  deliver(target: string, message: AlertMessage, again?: boolean): Promise<void>;
-  /** A test message at once; null: no such channel. */
-  test(name: string): Promise<Outcome | null>;
-  states(): Promise<readonly ChannelState[]>;
-  /** All configured channels as one part of the agent. */
-  health(): ComponentStatus;
-  stats(): readonly TargetStats[];
-  /** Takes no more jobs, waits for what is on its way, at most the grace; closes the channels. */
-  stop(graceMs: number): Promise<void>;
-}
+export type { ChannelHealth, Notifier, NotifierDeps } from "./port.ts";
 
 const gone = { code: "channel_removed", reason: "the channel was removed" };
 
@@ -171,6 +129,25 @@ class ChannelNotifier implements Notifier {
       type,
       counts: { ...tally },
     }));
+  }
+
+  channels(): readonly ChannelHealth[] {
+    return [...this.#configured].flatMap(([name, { drainer }]) => {
+      if (drainer === null) return [];
+      const { refused, dead } = drainer.target.tally;
+      return [{ name, status: drainer.status, lost: refused + dead }];
+    });
+  }
+
+  async tokens(): Promise<readonly Tokens[]> {
+    const active = [...this.#configured.values()].filter(({ drainer }) => drainer?.isActive);
+    const found = await Promise.all(
+      active.map(async (entry) => ({
+        channel: entry.spec.value.name,
+        left: (await this.#budget(entry)).tokensLeft,
+      })),
+    );
+    return found.flatMap(({ channel, left }) => (left === null ? [] : [{ channel, left }]));
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -14,6 +14,23 @@ export interface OwnMetric {
   read(): readonly OwnSample[] | Promise<readonly OwnSample[]>;
 }
 
+/** Observations of one label set: how many were no greater than each bound, how many there were, and their sum. */
+export interface OwnBuckets {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly counts: readonly number[];
+  readonly count: number;
+  readonly sum: number;
+}
+
+/** A histogram whose buckets are counted elsewhere, read when it is scraped. */
+export interface OwnHistogram {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+  readonly bounds: readonly number[];
+  buckets(): readonly OwnBuckets[];
+}
+
 /** What the process itself costs, under the names every Prometheus client uses. */
 export function processMetrics(startedAtMs: number): readonly OwnMetric[] {
   const one = (value: number): readonly OwnSample[] => [{ labels: {}, value }];
@@ -47,8 +64,33 @@ function withCounters(text: string): string {
   return text.replaceAll(/^# TYPE (\S+_total) gauge$/gm, "# TYPE $1 counter");
 }
 
+function labelsText(labels: Readonly<Record<string, string>>): string {
+  const escape = (value: string): string =>
+    value.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}="${escape(value)}"`)
+    .join(",");
+}
+
+/** The client cannot be told what others counted: the text of a histogram is written here. */
+function histogramText(histogram: OwnHistogram): string {
+  const { name, help, bounds } = histogram;
+  const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`];
+  for (const { labels, counts, count, sum } of histogram.buckets()) {
+    const text = labelsText(labels);
+    for (const [at, bound] of bounds.entries())
+      lines.push(`${name}_bucket{${text},le="${bound}"} ${counts[at] ?? 0}`);
+    lines.push(`${name}_bucket{${text},le="+Inf"} ${count}`);
+    lines.push(`${name}_sum{${text}} ${sum}`, `${name}_count{${text}} ${count}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
 /** The agent's own metrics in a registry of their own; `render` reads all of them. */
-export function createOwnMetrics(metrics: readonly OwnMetric[]): { render(): Promise<string> } {
+export function createOwnMetrics(
+  metrics: readonly OwnMetric[],
+  histograms: readonly OwnHistogram[] = [],
+): { render(): Promise<string> } {
   const registry = new Registry();
   for (const metric of metrics) {
     const gauge: Gauge = new Gauge({
@@ -63,5 +105,10 @@ export function createOwnMetrics(metrics: readonly OwnMetric[]): { render(): Pro
       },
     });
   }
-  return { render: async () => withCounters(await registry.metrics()) };
+  return {
+    render: async () => {
+      const text = withCounters(await registry.metrics());
+      return [text.trimEnd(), "\n", ...histograms.map((one) => histogramText(one))].join("");
+    },
+  };
 }

@@ -272,7 +272,18 @@ describe("notifier", () => {
       {
         channel: "admin",
         type: "admin",
-        counts: { sent: 1, retrying: 4, refused: 0, dead: 0, lastLatencyMs: 11_250 },
+        counts: {
+          sent: 1,
+          retrying: 4,
+          refused: 0,
+          dead: 0,
+          codes: new Map([
+            ["retrying network", { outcome: "retrying", code: "network", count: 4 }],
+            ["sent 0", { outcome: "sent", code: "0", count: 1 }],
+          ]),
+          // More than ten seconds, less than thirty.
+          latency: { counts: [0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1], count: 1, sumMs: 11_250 },
+        },
       },
     ]);
   });

@@ -15,7 +15,9 @@ export interface QueueAgent {
   readonly receipts: ReceiptPort;
   readonly connection: RedisConnection;
   readonly log: ReturnType<typeof recordLog>;
-  stop(): Promise<void>;
+  /** One more agent's way, by the same connection. */
+  readonly again: () => SharedOutbox;
+  readonly stop: () => Promise<void>;
 }
 
 export async function openQueues(
@@ -41,6 +43,7 @@ export async function openQueues(
     receipts: createRedisReceipts(deps),
     connection,
     log,
+    again: () => createRedisOutbox(deps, times),
     stop: () => connection.stop(),
   };
 }

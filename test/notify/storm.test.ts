@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { systemClock } from "../../src/base/clock.ts";
+import { createHttpClient } from "../../src/base/http.ts";
+import { createRedactor } from "../../src/base/secret.ts";
+import type { Level } from "../../src/core/rule.ts";
+import { channelPlugins } from "../../src/notify/index.ts";
+import { createFleetMeter } from "../../src/notify/meter.ts";
+import { createNotifier, type Notifier } from "../../src/notify/notifier.ts";
+import { createRedisMeter } from "../../src/store/redis/meter.ts";
+import { createKeys } from "../../src/store/redis/keys.ts";
+import { eventually } from "../support/clock.ts";
+import { recordLog } from "../support/log.ts";
+import { openOutbox, outboxDir } from "../support/outbox.ts";
+import { startRedis, type TestRedis } from "../support/redis.ts";
+import { openQueues, type QueueAgent } from "../support/redis-outbox.ts";
+import { startDingtalk, startFeishu, type Robot } from "../support/robots.ts";
+import { message, sourced, spec } from "./kit.ts";
+
+/** So many agents share a connection; each leads and is led for itself. */
+const perConnection = 50;
+const stormMs = 10_000;
+
+interface Agent {
+  readonly node: string;
+  readonly level: Level;
+  readonly notifier: Notifier;
+}
+
+describe("a storm", () => {
+  let server: TestRedis;
+  const stops: (() => Promise<unknown>)[] = [];
+  before(async () => {
+    server = await startRedis();
+  });
+  after(async () => {
+    await Promise.all(stops.toReversed().map((stop) => stop()));
+    await server.stop();
+  });
+
+  /** Agents with both robots; one in ten will be critical. */
+  const fleet = async (
+    names: readonly string[],
+    robots: readonly Robot[],
+    prefix: string,
+  ): Promise<readonly Agent[]> => {
+    const { log } = recordLog();
+    const clock = systemClock;
+    const http = createHttpClient();
+    stops.push(async () => http.close());
+    const dir = outboxDir();
+    const [dingtalk, feishu] = robots;
+    let queues: QueueAgent | null = null;
+    const agents: Agent[] = [];
+    for (const [at, node] of names.entries()) {
+      if (queues === null || at % perConnection === 0) {
+        queues = await openQueues(server.settings({ prefix }), { leadMs: 5_000, graceMs: 0 });
+        const { stop } = queues;
+        stops.push(stop);
+      }
+      const { connection, receipts, again } = queues;
+      const notifier = createNotifier({
+        plugins: channelPlugins,
+        outbox: openOutbox({ clock, log, receipts, shared: again(), dir: `${dir}/${at}` }),
+        receipts,
+        meter: createFleetMeter({
+          meter: createRedisMeter(connection, createKeys(prefix)),
+          clock,
+          log,
+        }),
+        clock,
+        log,
+        http,
+        redactor: createRedactor(),
+        random: Math.random,
+        language: () => "en",
+        node: { cluster: "prod", name: node, ip: "192.0.2.1" },
+      });
+      stops.push(() => notifier.stop(0));
+      notifier.configure([
+        sourced(spec({ type: "dingtalk", webhook_url: dingtalk?.url ?? "" })),
+        sourced(spec({ type: "feishu", webhook_url: feishu?.url ?? "" })),
+      ]);
+      agents.push({ node, level: at % 10 === 3 ? "critical" : "warning", notifier });
+    }
+    return agents;
+  };
+
+  /** All alert, or recover, at some moment within the ten seconds. */
+  const strike = async (agents: readonly Agent[], kind: "firing" | "resolved"): Promise<void> => {
+    await Promise.all(
+      agents.map(async ({ node, level, notifier }) => {
+        await systemClock.sleep(Math.random() * stormMs);
+        const value = 80 + Math.random() * 20;
+        const about = {
+          id: `alert-${node}`,
+          level,
+          value,
+          status: kind,
+          subject: { node: { cluster: "prod", name: node, ip: "192.0.2.1" } },
+          ...(kind === "resolved" ? { endedAtMs: Date.now(), value: 20 } : {}),
+        };
+        const news = message(kind, about, { publicUrl: "https://alerts.example" });
+        await notifier.notify(news, null);
+      }),
+    );
+  };
+
+  const named = (robot: Robot, names: readonly string[], from: number): string[] => {
+    const texts = robot.received.slice(from).map(({ text }) => text);
+    const words = new Set(texts.flatMap((text) => text.split(/[^\w-]+/)));
+    return names.filter((name) => words.has(name));
+  };
+
+  /** In a text, no critical node comes after one that is not. */
+  const isOrdered = (text: string, agents: readonly Agent[]): boolean => {
+    const places = (wanted: boolean): number[] =>
+      agents
+        .filter(({ level }) => (level === "critical") === wanted)
+        .flatMap(({ node }) => {
+          const place = text.search(new RegExp(`(?<![\\w-])${node}(?![\\w-])`));
+          return place < 0 ? [] : [place];
+        });
+    return Math.max(-1, ...places(true)) < Math.min(Infinity, ...places(false));
+  };
+
+  const robotsOf = async (latencyMs: number): Promise<readonly Robot[]> => {
+    const robots = [await startDingtalk({ latencyMs }), await startFeishu({ latencyMs })];
+    stops.push(...robots.map((robot) => () => robot.close()));
+    return robots;
+  };
+
+  for (const [title, latencyMs] of [
+    ["that answer at once", 0],
+    ["that take 150 ms", 150],
+    ["that take 5 s", 5_000],
+  ] as const)
+    it(`of 200 nodes is told whole by robots ${title}, in a few messages, and so is its end`, async () => {
+      const robots = await robotsOf(latencyMs);
+      const names = Array.from({ length: 200 }, (_, at) => `node-${String(at).padStart(3, "0")}`);
+      const agents = await fleet(names, robots, `storm-${latencyMs}`);
+      for (const kind of ["firing", "resolved"] as const) {
+        const from = robots.map(({ received }) => received.length);
+        await strike(agents, kind);
+        const beganMs = Date.now();
+        for (const [at, robot] of robots.entries())
+          await eventually(
+            "everybody is named",
+            () => named(robot, names, from[at] ?? 0).length === names.length,
+            20_000 - (Date.now() - beganMs),
+          );
+        for (const [at, robot] of robots.entries()) {
+          const told = robot.received.slice(from[at]);
+          assert.ok(told.length <= 5, `${told.length} messages`);
+          assert.deepEqual(new Set(robot.answers), new Set([0]), "nothing was refused");
+          for (const { text } of told) assert.ok(isOrdered(text, agents), text.slice(0, 200));
+        }
+      }
+      await eventually("every receipt is settled", async () => {
+        const [one] = agents;
+        const states = (await one?.notifier.states()) ?? [];
+        return states.every(({ pending }) => pending === 0);
+      });
+    }).timeout(120_000);
+
+  it("of 1,000 nodes with long names is told whole within a minute", async () => {
+    const robots = await robotsOf(150);
+    const names = Array.from({ length: 1_000 }, (_, at) =>
+      `ip-10-0-0-${at}-eu-central-1-compute-internal`.padEnd(40, "x").slice(0, 40),
+    ).map((name, at) => `${name.slice(0, 36)}${String(at).padStart(4, "0")}`);
+    assert.equal(new Set(names).size, 1_000);
+    const agents = await fleet(names, robots, "storm-1000");
+    await strike(agents, "firing");
+    const beganMs = Date.now();
+    for (const robot of robots) {
+      await eventually(
+        "all are accounted for",
+        () => {
+          const counted = robot.received
+            .flatMap(({ text }) => [...text.matchAll(/(\d+) more/g)])
+            .reduce((sum, [, count]) => sum + Number(count), 0);
+          return named(robot, names, 0).length + counted === names.length;
+        },
+        60_000 - (Date.now() - beganMs),
+      );
+      assert.deepEqual(new Set(robot.answers), new Set([0]), "nothing was refused");
+      const counting = robot.received.filter(({ text }) => /\d+ more/.test(text));
+      for (const { text } of counting) assert.ok(text.includes("https://alerts.example"), text);
+    }
+  }).timeout(180_000);
+});
