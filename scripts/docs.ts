@@ -142,11 +142,9 @@ export const tables: Readonly<Record<string, () => string>> = {
     table(
       ["metric", "labels", ""],
       // Nothing is read here: only names, labels and help texts are.
-      [...ownMetrics({} as MeasuredParts), ...ownHistograms({} as MeasuredParts)].map(({ name, labels, help }) => [
-        code(name),
-        labels.map(code).join(", "),
-        help,
-      ]),
+      [...ownMetrics({} as MeasuredParts), ...ownHistograms({} as MeasuredParts)].map(
+        ({ name, labels, help }) => [code(name), labels.map(code).join(", "), help],
+      ),
     ),
 };
 
