@@ -232,8 +232,9 @@ export interface Lead {
   end(): Promise<void>;
 }
 
-/** The lead, or when to ask again: another has it, or nothing is due; null: nothing waits. */
-export type Leading = { readonly lead: Lead } | { readonly waitMs: number | null };
+/** The lead, or when to ask again: another has it (`isLed`), or nothing is due; null: nothing waits. */
+export type Leading =
+  { readonly lead: Lead } | { readonly waitMs: number | null; readonly isLed?: boolean };
 
 /** Jobs of one agent in a queue. */
 export interface Depth {

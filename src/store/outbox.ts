@@ -37,7 +37,7 @@ export interface AgentOutboxDeps {
 
 /** Jobs in the shared queue of a store that is away for so long are sent from here: who leads it would have by now. */
 const takeBackMs = 15_000;
-/** Jobs of others that wait have somebody who cares for them, most likely. */
+/** Jobs of others that somebody leads are cared for, most likely. */
 const othersEveryMs = 30_000;
 /** How often a queue is looked at for what dead agents left; of several, each in its turn. */
 const patrolEveryMs = 600_000;
@@ -168,9 +168,9 @@ class LocalFirstOutbox implements AgentOutbox {
       this.#asked.delete(queueKey(queue));
       return { lead: this.#ownLead(leading.lead, sharing, queue) };
     }
-    const { waitMs } = leading;
+    const { waitMs, isLed = false } = leading;
     if (waitMs === null) this.#asked.set(queueKey(queue), this.#deps.clock.monotonic());
-    if (!isOurs) return { waitMs: waitMs === null ? null : Math.max(waitMs, othersEveryMs) };
+    if (!isOurs) return isLed ? { waitMs: othersEveryMs } : { waitMs };
     // The store may have lost them.
     if (waitMs === null) this.#lookSoon(queue);
     return { waitMs: Math.min(waitMs ?? firstLookMs, lookEveryMs) };

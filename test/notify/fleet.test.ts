@@ -107,4 +107,16 @@ describe("a fleet with one robot", () => {
     assert.equal((await careful.states())[0]?.tokensLeft, 0);
     assert.equal((await free.states())[0]?.tokensLeft, 13);
   });
+
+  it("sends what an agent left behind that died while the robot let nobody in", async () => {
+    const dead = await agent("node-a");
+    robot.respondWith({ body: { errcode: -1, errmsg: "system busy" } });
+    await dead.notify(message(), null);
+    await eventually("it was not let in", () => robot.requests() === 1);
+    await dead.stop(0);
+    robot.respondWith(null);
+    const next = await agent("node-b");
+    await eventually("it arrived", () => robot.received.length === 1, 20_000);
+    assert.equal((await next.states())[0]?.pending, 0);
+  });
 });

@@ -276,4 +276,21 @@ describe("the outbox of an agent that shares a store", () => {
     await server.restart();
     await eventually("it is back", () => queues.connection.status().status === "ok");
   });
+
+  it("looks every ten minutes for what others left behind, at one queue after another", async () => {
+    const clock = new ManualClock(1_000_000);
+    const queues = await openQueues(server.settings({ prefix: `t${used}` }));
+    opened.push(queues);
+    const { outbox: shared, receipts } = queues;
+    const { log } = recordLog();
+    const outbox = openOutbox({ clock, log, receipts, shared });
+    const other = { ...queue, channel: "mail" };
+    for (const one of [queue, other]) assert.deepEqual(await outbox.lead(one), { waitMs: null });
+    const dead = await agent();
+    await put(dead.outbox, "a");
+    await clock.advance(1_199_000);
+    assert.deepEqual(await outbox.lead(queue), { waitMs: null }, "two queues, each in its turn");
+    await clock.advance(2_000);
+    assert.deepEqual(await ids(await leads(outbox)), ["a"]);
+  });
 });

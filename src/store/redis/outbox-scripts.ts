@@ -66,7 +66,8 @@ return ${answers.waits}
  *
  * KEYS: ids of the queue by when they are due; who leads.
  * ARGV: who asks; how long the lead lasts; jobs due before this time are left alone; expiry in seconds.
- * Returns the fencing number, 0: no lead; then how long to wait before asking again, -1: nothing waits.
+ * Returns the fencing number, 0: no lead; then how long to wait before asking again, -1: nothing waits; then 1 when another
+ * leads.
  */
 export const lead = `${now}
 local known = redis.call("HMGET", KEYS[2], "holder", "fence", "until")
@@ -77,7 +78,7 @@ if #redis.call("ZRANGEBYSCORE", KEYS[1], ARGV[3], now, "LIMIT", 0, 1) == 0 then
   local later = redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now, "+inf", "WITHSCORES", "LIMIT", 0, 1)
   return {0, later[2] and math.max(1, math.ceil(later[2] - now)) or -1}
 end
-if not isMine and ends > now then return {0, ends - now} end
+if not isMine and ends > now then return {0, ends - now, 1} end
 if not isMine or ends <= now then fence = fence + 1 end
 redis.call("HSET", KEYS[2], "holder", ARGV[1], "fence", fence, "until", string.format("%.0f", now + ARGV[2]))
 redis.call("EXPIRE", KEYS[2], ARGV[4])

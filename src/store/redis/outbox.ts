@@ -108,10 +108,11 @@ class RedisOutbox implements SharedOutbox {
     const since = this.#time.since();
     const { waiting, lead } = this.#deps.keys.queue(queue);
     const args = [this.#holder, this.#times.leadMs, since, expireSeconds];
-    const [fence = 0, waitMs = 0] = numbersReply(
+    const [fence = 0, waitMs = 0, led = 0] = numbersReply(
       await this.#run(scripts.lead, [waiting, lead], args),
     );
     if (fence > 0) return { lead: this.#leadOf(queue, fence) };
+    if (led > 0) return { waitMs, isLed: true };
     if (since > 0)
       return { waitMs: Math.min(waitMs < 0 ? this.#times.graceMs : waitMs, this.#time.quietMs()) };
     return { waitMs: waitMs < 0 ? null : waitMs };
