@@ -8,6 +8,7 @@ import { reasonOf } from "../src/kubernetes/reasons.ts";
 import { rights, type Right } from "../src/kubernetes/rights.ts";
 import { checks } from "../src/doctor/index.ts";
 import { channelPlugins } from "../src/notify/index.ts";
+import { templateFlags, templateNames } from "../src/notify/template-view.ts";
 import { ownHistograms, ownMetrics, type MeasuredParts } from "../src/own-metrics.ts";
 import { table as settings } from "../src/settings.ts";
 import { backends } from "../src/store/index.ts";
@@ -137,6 +138,14 @@ export const tables: Readonly<Record<string, () => string>> = {
     table(
       ["right", "for"],
       Object.entries(redisRights).map(([name, needed]) => [code(`+${name}`), needed]),
+    ),
+  templatenames: () =>
+    table(
+      ["name", ""],
+      Object.entries({ ...templateNames, ...templateFlags }).map(([name, doc]) => [
+        code(name),
+        doc,
+      ]),
     ),
   metrics: () =>
     table(

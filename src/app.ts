@@ -5,6 +5,7 @@ import type { ComponentStatus, Running } from "./core/ports.ts";
 import { createApi, type Api } from "./api/server.ts";
 import { atMost, everySlot } from "./base/every.ts";
 import type { Policy } from "./rules/book.ts";
+import { previewChannel } from "./notify/preview.ts";
 import { createPage } from "./web/page.ts";
 import { Published } from "./documents.ts";
 import { partsStatus, switchedOff } from "./health.ts";
@@ -146,6 +147,20 @@ export class App {
   effectiveConfig(): Readonly<Record<string, unknown>> {
     this.#parts.inForce.takeFile();
     return this.#parts.inForce.shown();
+  }
+
+  /** What a channel of the file would send of an alert and of its end, as plain text; null: no such channel. */
+  previewChannel(name: string): string | null {
+    const { inForce } = this.#parts;
+    inForce.takeFile();
+    const found = inForce.book.policy.channels.find(({ value }) => value.name === name);
+    if (found === undefined) return null;
+    return previewChannel(found.value, {
+      node: this.node,
+      nowMs: this.#deps.clock.now(),
+      language: inForce.runtime.language,
+      publicUrl: this.#settings.config.server.public_url,
+    });
   }
 
   /**

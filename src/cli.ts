@@ -105,10 +105,26 @@ async function serve(config: string | null, env: Env): Promise<void> {
   await supervisor.start();
 }
 
-async function testChannel(settings: Settings, env: Env, name: string): Promise<number> {
+function noSuchChannel(name: string): AgentError {
+  return misuse(`no channel "${name}" in the config file`);
+}
+
+/** Sends a test message, or shows what alerts would look like. */
+async function testChannel(
+  settings: Settings,
+  env: Env,
+  { operand, options }: Use,
+): Promise<number> {
   const { app } = createApp(settings, env);
+  const name = operand ?? "";
+  if (options.has("dry-run")) {
+    const preview = app.previewChannel(name);
+    if (preview === null) throw noSuchChannel(name);
+    print(`${preview}\n`);
+    return 0;
+  }
   const outcome = await app.testChannel(name);
-  if (outcome === null) throw misuse(`no channel "${name}" in the config file`);
+  if (outcome === null) throw noSuchChannel(name);
   print(`${JSON.stringify(outcome)}\n`);
   return outcome.outcome === "sent" ? 0 : failed;
 }
@@ -170,10 +186,7 @@ async function run(use: Use, env: Env): Promise<void> {
       return exitNow(0, 0);
     }
     case "test-channel":
-      return exitNow(
-        await testChannel(await loadSettings(use.config, env), env, use.operand ?? ""),
-        0,
-      );
+      return exitNow(await testChannel(await loadSettings(use.config, env), env, use), 0);
     case "doctor":
       return doctor(await loadSettings(use.config, env), use, env);
     case "query":

@@ -17,6 +17,7 @@ Commands:
 
 Options:
   --config FILE       config file (JSON with comments, or YAML); also TARGETVPC_CONFIG; default config/default.json
+  --dry-run           test-channel: print what would be sent of an alert and of its end; nothing is sent
   --json              doctor: print a list instead of lines
   --send              doctor: send a test message through every channel
   --version           print the version
@@ -37,6 +38,7 @@ const common = {
 
 /** Options that one command takes. */
 const special: Readonly<Partial<Record<Command, Readonly<Record<string, OptionSpec>>>>> = {
+  "test-channel": { "dry-run": { kind: "flag" } },
   doctor: { json: { kind: "flag" }, send: { kind: "flag" } },
   query: queryOptions,
 };

@@ -14,6 +14,7 @@ const fences: Readonly<Record<string, string>> = {
   koa: "api/",
   "@koa/router": "api/",
   nodemailer: "notify/email.ts",
+  mustache: "notify/template.ts",
   "prom-client": "telemetry/",
   systeminformation: "collect/systeminformation.ts",
   yaml: "config/",

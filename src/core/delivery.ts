@@ -155,6 +155,12 @@ export interface Meter {
   budget(robot: string, limits: readonly RateLimit[]): Promise<Budget>;
 }
 
+/** What people want a channel's messages to say instead of what they say; checked. Null: as they are. */
+export interface Template {
+  readonly title: string | null;
+  readonly text: string | null;
+}
+
 /** A channel as a source configured it; the plugin of its type has already checked the settings. */
 export interface ChannelSpec {
   readonly name: string;
@@ -165,6 +171,7 @@ export interface ChannelSpec {
   readonly language: Language | null;
   /** Messages a minute where that is to be less than what the service allows; null: as it allows. */
   readonly maxPerMinute: number | null;
+  readonly template: Template | null;
   /** The plugin's own settings, parsed. */
   readonly settings: unknown;
   /** The settings as a source gave them, secrets as `"***"`, for people to look at. */

@@ -71,7 +71,7 @@ async function send(
 ): Promise<Outcome> {
   const { http, clock, config, node, waits } = around;
   const language = spec.language ?? config.alerts.language;
-  const channel = plugin.create(spec.settings, { http, clock, language });
+  const channel = plugin.create(spec.settings, { http, clock, language, template: spec.template });
   try {
     const message = testMessage(randomUUID(), node, clock.now());
     return await waits.within(askMs, (signal) => channel.send(message, signal));

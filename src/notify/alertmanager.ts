@@ -213,6 +213,7 @@ export const alertmanager = defineChannel<AlertmanagerSettings>({
   // An Alertmanager has no limit of requests.
   limits: [],
   maxBytes: null,
+  isForMachines: true,
   robot: ({ urls }) => urls.join(" "),
   warnings,
   reach: reachAll,

@@ -1,6 +1,6 @@
 import type * as v from "valibot";
 import type { HttpClient } from "../base/http.ts";
-import type { Channel, Language, RateLimit } from "../core/delivery.ts";
+import type { Channel, Language, RateLimit, Template } from "../core/delivery.ts";
 import type { Clock } from "../core/ports.ts";
 import type { Reached } from "./reach.ts";
 
@@ -10,6 +10,8 @@ export interface ChannelDeps {
   readonly clock: Clock;
   /** The language of its messages. */
   readonly language: Language;
+  /** What they say instead; null: nothing. */
+  readonly template: Template | null;
 }
 
 /** An object schema whose keys can be listed, so that a misspelt one is told the nearest. */
@@ -32,6 +34,8 @@ export interface ChannelPlugin<S> {
   readonly limits: readonly RateLimit[];
   /** Longest body, or text in it, as the service counts, in bytes; null: no limit. */
   readonly maxBytes: number | null;
+  /** Its messages are data with a form of their own, which no template can change. */
+  readonly isForMachines?: true;
   /** What the service counts messages by: channels of one robot share its limits. */
   robot(settings: S): string;
   /** What works but should be known, such as a secret that travels in clear. */

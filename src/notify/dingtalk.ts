@@ -91,8 +91,10 @@ export function dingtalkBody(rendered: Rendered, settings: RobotSettings): strin
         text: [
           `### ${escapeMarkdown(title)}`,
           rows
-            .map(
-              ({ label, value }) => `- **${label}**${rendered.words.colon}${escapeMarkdown(value)}`,
+            .map(({ label, value }) =>
+              label === ""
+                ? `${escapeMarkdown(value)}\n`
+                : `- **${label}**${rendered.words.colon}${escapeMarkdown(value)}`,
             )
             .join("\n"),
           links.join(" · "),
@@ -129,7 +131,7 @@ export const dingtalk = defineChannel<RobotSettings>({
       send: (message, signal) =>
         post({
           url: dingtalkUrl(settings, deps.clock.now()),
-          body: dingtalkBody(renderMessage(message, deps.language), settings),
+          body: dingtalkBody(renderMessage(message, deps.language, deps.template), settings),
           signal,
           messageId: message.id,
         }),

@@ -194,7 +194,7 @@ function attachmentsOf({ chart }: Mail): NonNullable<SendMailOptions["attachment
   ];
 }
 
-function createEmail(of: EmailSettings, { language }: ChannelDeps): Channel {
+function createEmail(of: EmailSettings, { language, template }: ChannelDeps): Channel {
   let transport: Promise<Transport> | undefined;
   const from = senderOf(of);
   const deliver = async (mail: Mail, signal: AbortSignal): Promise<Outcome> => {
@@ -224,7 +224,8 @@ function createEmail(of: EmailSettings, { language }: ChannelDeps): Channel {
     }
   };
   return {
-    send: (message, signal) => deliver(composeMail(message, language, hostOf(from)), signal),
+    send: (message, signal) =>
+      deliver(composeMail(message, { language, template }, hostOf(from)), signal),
     close: async () => {
       (await transport)?.close();
       transport = undefined;

@@ -1,7 +1,14 @@
 import { createHmac } from "node:crypto";
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { defineChannel } from "./contract.ts";
-import { fitRows, renderMessage, type Rendered, type RenderedRow, type Tone } from "./render.ts";
+import {
+  fitRows,
+  renderMessage,
+  rowText,
+  type Rendered,
+  type RenderedRow,
+  type Tone,
+} from "./render.ts";
 import {
   clockHint,
   createRobotPost,
@@ -92,9 +99,7 @@ function card(
         tag: "div",
         text: {
           tag: "plain_text",
-          content: rows
-            .map(({ label, value }) => `${label}${rendered.words.colon}${value}`)
-            .join("\n"),
+          content: rows.map((row) => rowText(row, rendered.words)).join("\n"),
         },
       },
       ...(extra === "" ? [] : [{ tag: "div", text: { tag: "lark_md", content: extra } }]),
@@ -154,7 +159,11 @@ export const feishu = defineChannel<RobotSettings>({
       send: (message, signal) =>
         post({
           url: settings.webhook_url.reveal(),
-          body: feishuBody(renderMessage(message, deps.language), settings, deps.clock.now()),
+          body: feishuBody(
+            renderMessage(message, deps.language, deps.template),
+            settings,
+            deps.clock.now(),
+          ),
           signal,
           messageId: message.id,
         }),

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import type { AlertMessage, Language } from "../core/delivery.ts";
+import type { AlertMessage } from "../core/delivery.ts";
+import type { ChannelDeps } from "./contract.ts";
 import { escapeHtml } from "./html.ts";
 import { chartOf, type MailChart } from "./mail-chart.ts";
-import { oneLine, renderMessage, type Rendered, type Tone } from "./render.ts";
+import { oneLine, renderMessage, rowText, type Rendered, type Tone } from "./render.ts";
 
 /** One e-mail as it is handed to a mail server. */
 export interface Mail {
@@ -32,10 +33,11 @@ function css(colour: number): string {
 
 function htmlOf({ tone, title, rows, links, words }: Rendered, chart: MailChart | null): string {
   const cells = rows
-    .map(
-      ({ label, value }) =>
-        `<tr><td style="padding:4px 16px 4px 0;color:#666;vertical-align:top">${escapeHtml(label)}</td>` +
-        `<td style="padding:4px 0;white-space:pre-wrap">${escapeHtml(value)}</td></tr>`,
+    .map(({ label, value }) =>
+      label === ""
+        ? `<tr><td colspan="2" style="padding:2px 0;white-space:pre-wrap">${escapeHtml(value)}</td></tr>`
+        : `<tr><td style="padding:4px 16px 4px 0;color:#666;vertical-align:top">${escapeHtml(label)}</td>` +
+          `<td style="padding:4px 0;white-space:pre-wrap">${escapeHtml(value)}</td></tr>`,
     )
     .join("\n");
   const anchors = links
@@ -55,9 +57,7 @@ function htmlOf({ tone, title, rows, links, words }: Rendered, chart: MailChart 
 
 function textOf({ title, rows, links, words }: Rendered): string {
   const lines = [...rows, ...links.map(({ label, url }) => ({ label, value: url }))];
-  return [title, "", ...lines.map(({ label, value }) => `${label}${words.colon}${value}`), ""].join(
-    "\n",
-  );
+  return [title, "", ...lines.map((row) => rowText(row, words)), ""].join("\n");
 }
 
 /** An id as the left side of a Message-ID: as it is, or a hash of it when it holds anything unusual. */
@@ -68,8 +68,12 @@ function idPart(id: string): string {
 }
 
 /** Puts a message into an e-mail, as if from `host`. */
-export function composeMail(message: AlertMessage, language: Language, host: string): Mail {
-  const rendered = renderMessage(message, language);
+export function composeMail(
+  message: AlertMessage,
+  { language, template }: Pick<ChannelDeps, "language" | "template">,
+  host: string,
+): Mail {
+  const rendered = renderMessage(message, language, template);
   const chart = chartOf(message, {
     words: rendered.words,
     colour: colours[message.incident.level],

@@ -208,7 +208,7 @@ class ChannelNotifier implements Notifier {
   }
 
   #replace(
-    { name, type, settings, maxPerMinute }: ChannelSpec,
+    { name, type, settings, maxPerMinute, template }: ChannelSpec,
     language: Language,
     old: Drainer | null,
   ): Drainer | null {
@@ -222,7 +222,7 @@ class ChannelNotifier implements Notifier {
     const target = {
       name,
       type,
-      channel: plugin.create(settings, { http, clock, language }),
+      channel: plugin.create(settings, { http, clock, language, template }),
       queue: { channel: name, robot: `${type}:${plugin.robot(settings)}`, isOwn: false },
       limits: [
         ...plugin.limits,

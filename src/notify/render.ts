@@ -7,9 +7,12 @@ import {
   pressureNames,
   type Pressures,
   type ProcessUse,
+  type Template,
 } from "../core/delivery.ts";
 import { breaches } from "../core/rule.ts";
 import { formatDuration, formatMemory, formatTime, sparkline } from "./format.ts";
+import { fillTemplate } from "./template.ts";
+import { templateView } from "./template-view.ts";
 import { wordsOf, type RowName, type Words } from "./words.ts";
 
 /** How a message looks: a level, or that all is well again. */
@@ -224,21 +227,53 @@ function toneOf(message: AlertMessage): Tone {
   return kind === "test" ? "info" : incident.level;
 }
 
-/** Puts a message into words. */
-export function renderMessage(message: AlertMessage, language: Language): Rendered {
+/** A row as one text; what a template says has no label. */
+export function rowText({ label, value }: RenderedRow, { colon }: Words): string {
+  return label === "" ? value : `${label}${colon}${value}`;
+}
+
+/** What the channel's template makes of title and rows. */
+function applyTemplate(
+  { title, text }: Template,
+  message: AlertMessage,
+  { rows, words }: { rows: ReadonlyMap<RowName, string>; words: Words },
+): { title?: string; rows?: readonly RenderedRow[] } {
+  const { runbookUrl, labels } = message.incident.subject;
+  const view = templateView(message, rows, {
+    headline: headline(message, words),
+    level: words.levels[message.incident.level],
+    labels: labelsText(labels) ?? "",
+    runbook_url: runbookUrl ?? "",
+    details_url: message.publicUrl === null ? "" : detailsUrl(message.publicUrl, message.incident),
+  });
+  const lines = text === null ? [] : fillTemplate(text, view).trimEnd().split("\n");
+  return {
+    ...(title === null ? {} : { title: oneLine(fillTemplate(title, view)) }),
+    ...(text === null ? {} : { rows: lines.map((value) => ({ label: "", value })) }),
+  };
+}
+
+/** Puts a message into words; into those of a template, where there is one. */
+export function renderMessage(
+  message: AlertMessage,
+  language: Language,
+  template: Template | null = null,
+): Rendered {
   const words = wordsOf(language);
-  const rows = rowsOf(message, words).flatMap(([name, value]) =>
-    value === null || value === "" ? [] : [{ label: words.labels[name], value }],
+  const named = rowsOf(message, words).flatMap(([name, value]): [RowName, string][] =>
+    value === null || value === "" ? [] : [[name, value]],
   );
   const summary =
     message.kind === "test"
       ? words.testText
       : (conditionOf(message.incident) ?? oneLine(message.incident.subject.rule));
+  const own =
+    template === null ? {} : applyTemplate(template, message, { rows: new Map(named), words });
   return {
     tone: toneOf(message),
-    title: truncateBytes(titleOf(message, words), maxTitleBytes),
+    title: truncateBytes(own.title ?? titleOf(message, words), maxTitleBytes),
     summary: truncateBytes(summary, maxTitleBytes),
-    rows,
+    rows: own.rows ?? named.map(([name, value]) => ({ label: words.labels[name], value })),
     links: linksOf(message, words),
     words,
   };

@@ -17,6 +17,7 @@ import { errorText, type Fault } from "../core/errors.ts";
 import { levels } from "../core/rule.ts";
 import type { AnyChannelPlugin } from "./contract.ts";
 import { channelPlugins } from "./index.ts";
+import { templateSettings } from "./template.ts";
 
 /** What checking settings may use. */
 export interface SettingsDeps {
@@ -56,6 +57,7 @@ export const common = strictObject({
     ),
     null,
   ),
+  template: v.optional(v.nullable(templateSettings), null),
 });
 const commonKeys = Object.keys(common.entries);
 
@@ -159,6 +161,12 @@ function pluginFaults(faults: readonly Fault[], files: FromFiles, path: string):
     .filter((fault) => !broken.has(fault.path));
 }
 
+function templateFaults(given: Settings, plugin: AnyChannelPlugin, path: string): Fault[] {
+  if (plugin.isForMachines !== true || (given["template"] ?? null) === null) return [];
+  const message = `${plugin.type} has a body of its own; a template would change nothing`;
+  return [{ path: joinPath(path, ["template"]), message }];
+}
+
 /**
  * Checks one channel as a source gives it. Every fault is reported at once, unknown keys with the nearest known one, and
  * no fault shows a secret. A disabled channel is checked like any other.
@@ -191,6 +199,7 @@ export function parseChannel(
     ...unknown,
     ...sharedFaults,
     ...files.faults,
+    ...templateFaults(given, plugin, path),
     ...(own.ok ? [] : pluginFaults(own.faults, files, path)),
   ];
   if (!shared.ok || !own.ok || faults.length > 0) return { ok: false, faults };
@@ -201,9 +210,10 @@ export function parseChannel(
     levels,
     language,
     max_per_minute: maxPerMinute,
+    template,
   } = shared.value;
   const shown = shownSettings(given, own.value);
-  const of = { name, type, enabled, levels, language, maxPerMinute };
+  const of = { name, type, enabled, levels, language, maxPerMinute, template };
   return { ok: true, value: { ...of, settings: own.value, shown } };
 }
 

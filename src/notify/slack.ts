@@ -89,7 +89,11 @@ export function slackBody(rendered: Rendered, settings: HookSettings): string {
   const title = `*${escapeMrkdwn(rendered.title)}*`;
   const rows = fitRows(rendered, maxSectionBytes, (fitted) =>
     fitted
-      .map(({ label, value }) => `*${label}*${rendered.words.colon}${escapeMrkdwn(value)}`)
+      .map(({ label, value }) =>
+        label === ""
+          ? escapeMrkdwn(value)
+          : `*${label}*${rendered.words.colon}${escapeMrkdwn(value)}`,
+      )
       .join("\n"),
   );
   return JSON.stringify({
@@ -143,7 +147,7 @@ export const slack = defineChannel<HookSettings>({
       send: (message, signal) =>
         post({
           url: settings.webhook_url.reveal(),
-          body: slackBody(renderMessage(message, deps.language), settings),
+          body: slackBody(renderMessage(message, deps.language, deps.template), settings),
           signal,
           messageId: message.id,
         }),

@@ -46,13 +46,14 @@ export function isFor(
 
 /** Whether a channel may go on as it is. */
 export function isUnchanged(old: Configured, spec: ChannelSpec, language: Language): boolean {
-  const { type, enabled, settings, maxPerMinute } = old.spec.value;
+  const { type, enabled, settings, maxPerMinute, template } = old.spec.value;
   if (!spec.enabled && !enabled) return true;
   return (
     enabled === spec.enabled &&
     old.language === language &&
     type === spec.type &&
     maxPerMinute === spec.maxPerMinute &&
+    same(template, spec.template) &&
     same(settings, spec.settings)
   );
 }

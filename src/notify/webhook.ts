@@ -117,6 +117,7 @@ export const webhook = defineChannel<WebhookSettings>({
   // A receiver says 429 when it has enough.
   limits: [],
   maxBytes: null,
+  isForMachines: true,
   robot: ({ url }) => createHash("sha256").update(url.reveal()).digest("base64url"),
   warnings,
   reach: ({ url }, signal) => reachUrl(new URL(url.reveal()), signal),

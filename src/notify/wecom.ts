@@ -97,7 +97,7 @@ function markdownBody(rendered: Rendered, { user_ids }: Mention): string {
   const content = fitContent(rendered, {
     maxBytes: maxMarkdownBytes,
     title: (text) => `**<font color="${colours[rendered.tone]}">${text}</font>**`,
-    row: ({ label, value }) => `> ${label}${colon}${escapeContent(value)}`,
+    row: ({ label, value }) => (label === "" ? "" : `> ${label}${colon}`) + escapeContent(value),
     link: (label, url) =>
       `[${label}](${url.replaceAll("(", "%28").replaceAll(")", "%29").replaceAll("<", "%3C")})`,
     calls: user_ids.map((id) => `<@${id}>`).join(""),
@@ -110,7 +110,7 @@ function textBody(rendered: Rendered, { mobiles, user_ids, all }: Mention): stri
   const content = fitContent(rendered, {
     maxBytes: maxTextBytes,
     title: (text) => text,
-    row: ({ label, value }) => `${label}${colon}${escapeContent(value)}`,
+    row: ({ label, value }) => (label === "" ? "" : `${label}${colon}`) + escapeContent(value),
     link: (label, url) => `${label}${colon}${url}`,
     calls: "",
   });
@@ -172,7 +172,7 @@ export const wecom = defineChannel<HookSettings>({
       send: (message, signal) =>
         post({
           url: own.webhook_url.reveal(),
-          body: wecomBody(renderMessage(message, deps.language), own),
+          body: wecomBody(renderMessage(message, deps.language, deps.template), own),
           signal,
           messageId: message.id,
         }),

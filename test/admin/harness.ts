@@ -90,6 +90,7 @@ export function parseDocument(input: unknown): Parsed<PolicyDocument> {
         levels: null,
         language: null,
         maxPerMinute: null,
+        template: null,
         settings: new Secret(channel.webhook_url),
         shown: {},
       })),

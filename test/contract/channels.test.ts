@@ -146,7 +146,12 @@ for (const plugin of channelPlugins)
     ): Promise<{ service: Service; channel: Channel; settings: unknown }> {
       service = await (services[plugin.type]?.(kind) ?? anyService(plugin, kind));
       const { settings } = parsed(plugin, service.settings);
-      channel = plugin.create(settings, { http: client, clock: systemClock, language: "en" });
+      channel = plugin.create(settings, {
+        http: client,
+        clock: systemClock,
+        language: "en",
+        template: null,
+      });
       return { service, channel, settings };
     }
 

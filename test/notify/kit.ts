@@ -105,6 +105,7 @@ export function openChannel(
   return plugin.create(parsed.settings, {
     ...deps,
     language: parsed.language ?? deps.language ?? "en",
+    template: parsed.template,
   });
 }
 

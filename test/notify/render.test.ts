@@ -271,7 +271,11 @@ describe("rendering", () => {
     const none = { subject, threshold: null, value: null, peak: null };
     for (const language of ["en", "zh-CN"] as const) {
       const rendered = renderMessage(message("firing", none), language);
-      const mail = composeMail(message("firing", none), language, "host.example");
+      const mail = composeMail(
+        message("firing", none),
+        { language, template: null },
+        "host.example",
+      );
       for (const body of [
         feishuBody(rendered, robot, startMs),
         dingtalkBody(rendered, robot),

@@ -131,6 +131,7 @@ export function channel(
     levels: null,
     language: null,
     maxPerMinute: null,
+    template: null,
     settings: {},
     shown: { webhook_url: "***" },
     ...changes,
