@@ -174,6 +174,12 @@ function createAlertmanager(of: AlertmanagerSettings, deps: ChannelDeps): Channe
       const alerts = book.of(message.incident.id).map(fromBook);
       return alerts.length === 0 ? { outcome: "sent", code: "superseded" } : post(alerts, signal);
     },
+    sendDigest: async ({ items }, signal) => {
+      for (const { message } of items) book.note(message);
+      const ids = new Set(items.map(({ message }) => message.incident.id));
+      const alerts = [...ids].flatMap((id) => book.of(id)).map(fromBook);
+      return alerts.length === 0 ? { outcome: "sent", code: "superseded" } : post(alerts, signal);
+    },
     close: async () => {},
   };
 }

@@ -1,7 +1,8 @@
 import { createHmac } from "node:crypto";
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { defineChannel } from "./contract.ts";
-import { fitRows, renderMessage, type Rendered } from "./render.ts";
+import { fitRows, type Rendered } from "./render.ts";
+import { createTextChannel } from "./text-channel.ts";
 import {
   clockHint,
   createRobotPost,
@@ -127,15 +128,13 @@ export const dingtalk = defineChannel<RobotSettings>({
   reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createRobotPost(deps, readDingtalkReply);
-    return {
-      send: (message, signal) =>
-        post({
-          url: dingtalkUrl(settings, deps.clock.now()),
-          body: dingtalkBody(renderMessage(message, deps.language, deps.template), settings),
-          signal,
-          messageId: message.id,
-        }),
-      close: async () => {},
-    };
+    return createTextChannel(deps, (rendered, messageId, signal) =>
+      post({
+        url: dingtalkUrl(settings, deps.clock.now()),
+        body: dingtalkBody(rendered, settings),
+        signal,
+        messageId,
+      }),
+    );
   },
 });

@@ -7,7 +7,7 @@ import type { Channel, Outcome } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
 import { isLoopback } from "./address.ts";
 import { defineChannel, type ChannelDeps } from "./contract.ts";
-import { composeMail, type Mail } from "./mail.ts";
+import { composeDigest, composeMail, type Mail } from "./mail.ts";
 import { failedOutcome } from "./outcome.ts";
 import { untilAborted } from "../base/every.ts";
 import { isTlsFailure, type Reached, type ReachStep } from "./reach.ts";
@@ -226,6 +226,7 @@ function createEmail(of: EmailSettings, { language, template }: ChannelDeps): Ch
   return {
     send: (message, signal) =>
       deliver(composeMail(message, { language, template }, hostOf(from)), signal),
+    sendDigest: (digest, signal) => deliver(composeDigest(digest, language, hostOf(from)), signal),
     close: async () => {
       (await transport)?.close();
       transport = undefined;

@@ -1,14 +1,8 @@
 import { createHmac } from "node:crypto";
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { defineChannel } from "./contract.ts";
-import {
-  fitRows,
-  renderMessage,
-  rowText,
-  type Rendered,
-  type RenderedRow,
-  type Tone,
-} from "./render.ts";
+import { fitRows, rowText, type Rendered, type RenderedRow, type Tone } from "./render.ts";
+import { createTextChannel } from "./text-channel.ts";
 import {
   clockHint,
   createRobotPost,
@@ -155,19 +149,13 @@ export const feishu = defineChannel<RobotSettings>({
   reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createRobotPost(deps, readFeishuReply);
-    return {
-      send: (message, signal) =>
-        post({
-          url: settings.webhook_url.reveal(),
-          body: feishuBody(
-            renderMessage(message, deps.language, deps.template),
-            settings,
-            deps.clock.now(),
-          ),
-          signal,
-          messageId: message.id,
-        }),
-      close: async () => {},
-    };
+    return createTextChannel(deps, (rendered, messageId, signal) =>
+      post({
+        url: settings.webhook_url.reveal(),
+        body: feishuBody(rendered, settings, deps.clock.now()),
+        signal,
+        messageId,
+      }),
+    );
   },
 });

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
-import type { AlertMessage } from "../core/delivery.ts";
+import type { AlertMessage, Digest, Language } from "../core/delivery.ts";
 import type { ChannelDeps } from "./contract.ts";
+import { renderDigest } from "./digest.ts";
 import { escapeHtml } from "./html.ts";
 import { chartOf, type MailChart } from "./mail-chart.ts";
 import { oneLine, renderMessage, rowText, type Rendered, type Tone } from "./render.ts";
@@ -67,6 +68,27 @@ function idPart(id: string): string {
     : createHash("sha256").update(id).digest("hex").slice(0, 32);
 }
 
+function headersOf({ tone }: Rendered): Mail["headers"] {
+  return {
+    // RFC 3834: nobody's holiday notice answers this.
+    "Auto-Submitted": "auto-generated",
+    "X-Auto-Response-Suppress": "All",
+    ...(tone === "critical" ? { "X-Priority": "1" } : {}),
+  };
+}
+
+/** What all e-mails have, of one message and of many. */
+function compose(rendered: Rendered, id: string, host: string): Omit<Mail, "thread"> {
+  return {
+    subject: oneLine(rendered.title),
+    text: textOf(rendered),
+    html: htmlOf(rendered, null),
+    chart: null,
+    messageId: `<${idPart(id)}@${host}>`,
+    headers: headersOf(rendered),
+  };
+}
+
 /** Puts a message into an e-mail, as if from `host`. */
 export function composeMail(
   message: AlertMessage,
@@ -80,17 +102,15 @@ export function composeMail(
     contentId: `chart.${idPart(message.id)}@${host}`,
   });
   return {
-    subject: oneLine(rendered.title),
-    text: textOf(rendered),
+    ...compose(rendered, message.id, host),
     html: htmlOf(rendered, chart),
     chart,
-    messageId: `<${idPart(message.id)}@${host}>`,
     thread: `<alert-${idPart(message.incident.id)}@${host}>`,
-    headers: {
-      // RFC 3834: nobody's holiday notice answers this.
-      "Auto-Submitted": "auto-generated",
-      "X-Auto-Response-Suppress": "All",
-      ...(rendered.tone === "critical" ? { "X-Priority": "1" } : {}),
-    },
   };
+}
+
+/** Puts a digest into an e-mail, a thread of its own. */
+export function composeDigest(digest: Digest, language: Language, host: string): Mail {
+  const mail = compose(renderDigest(digest, language), digest.id, host);
+  return { ...mail, thread: mail.messageId };
 }

@@ -38,10 +38,12 @@ export interface Rendered {
   readonly rows: readonly RenderedRow[];
   readonly links: readonly RenderedLink[];
   readonly words: Words;
+  /** How it is shortened to fit; missing: its longest values are. */
+  readonly fit?: (maxBytes: number, build: (rows: readonly RenderedRow[]) => string) => string;
 }
 
 /** A title longer than this hides what it says; node names and labels may be any length. */
-const maxTitleBytes = 300;
+export const maxTitleBytes = 300;
 /** No browser or chat opens longer links reliably. */
 const maxUrlBytes = 2_000;
 /** The beginning of a value that is shorter than this tells nothing. */
@@ -78,7 +80,7 @@ function isBreaching({ subject, value, threshold }: Incident): boolean {
 }
 
 /** A value in its unit; null where there is none. */
-function inUnit(value: number | null, unit: string): string | null {
+export function inUnit(value: number | null, unit: string): string | null {
   return value === null ? null : formatValue(value, unit);
 }
 
@@ -284,10 +286,11 @@ export function renderMessage(
  * shortened value. A byte of a value may be several of the body (escapes), so it goes down in steps.
  */
 export function fitRows(
-  { rows, words }: Rendered,
+  { rows, words, fit }: Rendered,
   maxBytes: number,
   build: (rows: readonly RenderedRow[]) => string,
 ): string {
+  if (fit !== undefined) return fit(maxBytes, build);
   const mark = words.shortened;
   const fitted = rows.map(({ label, value }) => ({ label, value }));
   for (;;) {

@@ -1,6 +1,7 @@
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { defineChannel } from "./contract.ts";
-import { fitRows, oneLine, renderMessage, type Rendered, type Tone } from "./render.ts";
+import { fitRows, oneLine, type Rendered, type Tone } from "./render.ts";
+import { createTextChannel } from "./text-channel.ts";
 import {
   createTextPost,
   hookSettings,
@@ -143,15 +144,13 @@ export const slack = defineChannel<HookSettings>({
   reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createTextPost(deps, readSlackReply);
-    return {
-      send: (message, signal) =>
-        post({
-          url: settings.webhook_url.reveal(),
-          body: slackBody(renderMessage(message, deps.language, deps.template), settings),
-          signal,
-          messageId: message.id,
-        }),
-      close: async () => {},
-    };
+    return createTextChannel(deps, (rendered, messageId, signal) =>
+      post({
+        url: settings.webhook_url.reveal(),
+        body: slackBody(rendered, settings),
+        signal,
+        messageId,
+      }),
+    );
   },
 });

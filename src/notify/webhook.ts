@@ -2,7 +2,7 @@ import { createHash, createHmac } from "node:crypto";
 import * as v from "valibot";
 import { headerSafe } from "../base/http.ts";
 import { secret, strictObject } from "../base/parse.ts";
-import type { AlertMessage, Channel, Language } from "../core/delivery.ts";
+import type { AlertMessage, Channel, Language, Outcome } from "../core/delivery.ts";
 import { formatLabels, type Labels } from "../core/series.ts";
 import { isLoopback } from "./address.ts";
 import { alertOf, fingerprint, isOver } from "./alert.ts";
@@ -33,34 +33,47 @@ function groupOf(labels: Labels): Labels {
   return Object.fromEntries(Object.entries(labels).filter(([name]) => name !== "severity"));
 }
 
-/** The body of one message: Alertmanager's, version 4, with one alert (`template.Data` and `webhook.Message`). */
-export function webhookBody(message: AlertMessage, language: Language): string {
+/** An alert of the body, with what groups need of it. */
+function alertIn(message: AlertMessage, language: Language) {
   const { labels, annotations, generatorUrl } = alertOf(message, language);
   const { startedAtMs, endedAtMs } = message.incident;
   const over = isOver(message);
-  const status = over ? "resolved" : "firing";
-  const groupLabels = groupOf(labels);
+  return {
+    status: over ? "resolved" : "firing",
+    labels,
+    annotations,
+    startsAt: new Date(startedAtMs).toISOString(),
+    endsAt: over ? new Date(endedAtMs ?? message.atMs).toISOString() : noEnd,
+    generatorURL: generatorUrl ?? "",
+    fingerprint: fingerprint(labels),
+  };
+}
+
+/** What all of them have in common. */
+function commonOf(all: readonly Labels[]): Labels {
+  const [first = {}, ...others] = all;
+  return Object.fromEntries(
+    Object.entries(first).filter(([name, value]) => others.every((one) => one[name] === value)),
+  );
+}
+
+/** The body of messages: Alertmanager's, version 4 (`template.Data` and `webhook.Message`). */
+export function webhookBody(messages: readonly AlertMessage[], language: Language): string {
+  const alerts = messages.map((message) => alertIn(message, language));
+  const commonLabels = commonOf(alerts.map(({ labels }) => labels));
+  const groupLabels = groupOf(commonLabels);
   return JSON.stringify({
     version: "4",
     groupKey: `{}:{${formatLabels(groupLabels)}}`,
     truncatedAlerts: 0,
-    status,
+    // As Alertmanager has it: one that fires is enough.
+    status: alerts.some(({ status }) => status === "firing") ? "firing" : "resolved",
     receiver: type,
     groupLabels,
-    commonLabels: labels,
-    commonAnnotations: annotations,
-    externalURL: message.publicUrl ?? "",
-    alerts: [
-      {
-        status,
-        labels,
-        annotations,
-        startsAt: new Date(startedAtMs).toISOString(),
-        endsAt: over ? new Date(endedAtMs ?? message.atMs).toISOString() : noEnd,
-        generatorURL: generatorUrl ?? "",
-        fingerprint: fingerprint(labels),
-      },
-    ],
+    commonLabels,
+    commonAnnotations: commonOf(alerts.map(({ annotations }) => annotations)),
+    externalURL: messages.map(({ publicUrl }) => publicUrl).find((url) => url !== null) ?? "",
+    alerts,
   });
 }
 
@@ -87,17 +100,28 @@ function warnings({ url }: WebhookSettings): string[] {
 
 function createWebhook(of: WebhookSettings, deps: ChannelDeps): Channel {
   const push = createPush(deps);
+  const post = (
+    messages: readonly AlertMessage[],
+    id: string,
+    signal: AbortSignal,
+  ): Promise<Outcome> => {
+    const body = webhookBody(messages, deps.language);
+    const headers = {
+      ...bearer(of.token),
+      ...signature(of, body, deps.clock.now()),
+      // The same at every try, so that a receiver can tell a second try from a second message.
+      "Idempotency-Key": headerSafe(id),
+    };
+    return push({ url: of.url.reveal(), headers, body, signal });
+  };
   return {
-    send: (message, signal) => {
-      const body = webhookBody(message, deps.language);
-      const headers = {
-        ...bearer(of.token),
-        ...signature(of, body, deps.clock.now()),
-        // The same at every try, so that a receiver can tell a second try from a second message.
-        "Idempotency-Key": headerSafe(message.id),
-      };
-      return push({ url: of.url.reveal(), headers, body, signal });
-    },
+    send: (message, signal) => post([message], message.id, signal),
+    sendDigest: ({ id, items }, signal) =>
+      post(
+        items.map(({ message }) => message),
+        id,
+        signal,
+      ),
     close: async () => {},
   };
 }

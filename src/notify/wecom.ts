@@ -2,7 +2,8 @@ import * as v from "valibot";
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { truncateBytes } from "../base/text.ts";
 import { defineChannel } from "./contract.ts";
-import { fitRows, renderMessage, type Rendered, type RenderedRow, type Tone } from "./render.ts";
+import { fitRows, type Rendered, type RenderedRow, type Tone } from "./render.ts";
+import { createTextChannel } from "./text-channel.ts";
 import {
   createRobotPost,
   hookSettings,
@@ -168,15 +169,13 @@ export const wecom = defineChannel<HookSettings>({
   reach: reachRobot,
   create: (own, deps): Channel => {
     const post = createRobotPost(deps, readWecomReply);
-    return {
-      send: (message, signal) =>
-        post({
-          url: own.webhook_url.reveal(),
-          body: wecomBody(renderMessage(message, deps.language, deps.template), own),
-          signal,
-          messageId: message.id,
-        }),
-      close: async () => {},
-    };
+    return createTextChannel(deps, (rendered, messageId, signal) =>
+      post({
+        url: own.webhook_url.reveal(),
+        body: wecomBody(rendered, own),
+        signal,
+        messageId,
+      }),
+    );
   },
 });

@@ -32,6 +32,15 @@ export interface Words {
   readonly source: string;
   readonly shortened: string;
   readonly colon: string;
+  readonly comma: string;
+  /** Where all alerts are shown. */
+  readonly list: string;
+  /** How many alerts there are on how many nodes. */
+  readonly alertsOn: (alerts: number, nodes: number) => string;
+  readonly countOf: (count: number, state: string) => string;
+  readonly worst: (what: string) => string;
+  /** What did not fit. */
+  readonly more: (count: number) => string;
 }
 
 export type RowName =
@@ -95,6 +104,13 @@ const english: Words = {
   source: "Source",
   shortened: "(shortened)",
   colon: ": ",
+  comma: ", ",
+  list: "All alerts",
+  alertsOn: (alerts, nodes) =>
+    `${alerts === nodes ? "" : `${alerts} alerts on `}${nodes} ${nodes === 1 ? "node" : "nodes"}`,
+  countOf: (count, state) => `${count} ${state}`,
+  worst: (what) => `worst ${what}`,
+  more: (count) => `and ${count} more`,
 };
 
 const chinese: Words = {
@@ -146,6 +162,13 @@ const chinese: Words = {
   source: "告警来源",
   shortened: "（已截断）",
   colon: "：",
+  comma: "，",
+  list: "全部告警",
+  alertsOn: (alerts, nodes) =>
+    alerts === nodes ? `${nodes} 个节点` : `${nodes} 个节点共 ${alerts} 条告警`,
+  countOf: (count, state) => `${state} ${count} 条`,
+  worst: (what) => `最严重 ${what}`,
+  more: (count) => `以及另外 ${count} 条`,
 };
 
 const words: Readonly<Record<Language, Words>> = { "zh-CN": chinese, en: english };

@@ -63,14 +63,13 @@ describe("a fleet with one robot", () => {
 
   it("never sends it more than it takes, however many alert at once", async () => {
     const agents = await Promise.all(Array.from({ length: 8 }, (_, at) => agent(`node-${at}`)));
-    await Promise.all(
-      agents.flatMap((one) => Array.from({ length: 5 }, () => one.notify(message(), null))),
+    const outcomes = await Promise.all(
+      agents.flatMap((one) => Array.from({ length: 5 }, () => one.test("dingtalk"))),
     );
-    await eventually("all that it takes in a minute", () => robot.received.length === 18);
+    const codes = outcomes.map((outcome) => outcome?.code);
+    assert.equal(codes.filter((code) => code === "0").length, 18);
+    assert.equal(codes.filter((code) => code === "rate_limited").length, 22);
     const statesNow = async () => (await Promise.all(agents.map((one) => one.states()))).flat();
-    await eventually("the others wait", async () =>
-      (await statesNow()).every(({ pending }) => pending === 22),
-    );
     const states = await statesNow();
     for (const { tokensLeft, sentToday, status } of states)
       assert.deepEqual([tokensLeft, sentToday, status.status], [0, 18, "ok"]);
@@ -99,11 +98,10 @@ describe("a fleet with one robot", () => {
 
   it("keeps to a lower rate where one is set, counting what the others sent", async () => {
     const [free, careful] = [await agent("node-a"), await agent("node-b", { max_per_minute: 5 })];
-    for (let n = 0; n < 3; n++) await free.notify(message(), null);
-    await eventually("three arrived", () => robot.received.length === 3);
-    for (let n = 0; n < 4; n++) await careful.notify(message(), null);
-    await eventually("two more arrived", () => robot.received.length === 5);
-    await eventually("two wait", async () => (await careful.states())[0]?.pending === 2);
+    for (let n = 0; n < 3; n++) await free.test("dingtalk");
+    for (const code of ["0", "0", "rate_limited"])
+      assert.equal((await careful.test("dingtalk"))?.code, code);
+    assert.equal(robot.received.length, 5);
     assert.equal((await careful.states())[0]?.tokensLeft, 0);
     assert.equal((await free.states())[0]?.tokensLeft, 13);
   });

@@ -1,0 +1,251 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { createHttpClient, type HttpClient } from "../../src/base/http.ts";
+import { systemClock } from "../../src/base/clock.ts";
+import type { Digest, DigestItem, Language } from "../../src/core/delivery.ts";
+import { levels, type Level } from "../../src/core/rule.ts";
+import { dingtalkBody } from "../../src/notify/dingtalk.ts";
+import { renderDigest } from "../../src/notify/digest.ts";
+import { feishuBody } from "../../src/notify/feishu.ts";
+import { channelPlugins } from "../../src/notify/index.ts";
+import { composeDigest } from "../../src/notify/mail.ts";
+import { fitRows, type Rendered } from "../../src/notify/render.ts";
+import { slackBody } from "../../src/notify/slack.ts";
+import { wecomBody } from "../../src/notify/wecom.ts";
+import { startDingtalk, startFeishu, startSlack, startWecom } from "../support/robots.ts";
+import { message, openChannel, spec, startMs } from "./kit.ts";
+
+const publicUrl = "https://alerts.example";
+
+interface One {
+  readonly node: string;
+  readonly level?: Level;
+  readonly rule?: string;
+  readonly over?: boolean;
+  readonly first?: boolean;
+  readonly value?: number;
+  readonly mount?: string;
+}
+
+function item({
+  node,
+  level = "warning",
+  rule = "cpu-high",
+  over,
+  first,
+  value = 90,
+  mount,
+}: One): DigestItem {
+  const subject = {
+    rule,
+    node: { cluster: "prod", name: node, ip: "192.0.2.1" },
+    labels: mount === undefined ? {} : { mount },
+  };
+  const about = { id: `alert-${rule}-${node}-${mount ?? ""}`, level, value, subject };
+  const news =
+    over === true
+      ? message("resolved", { ...about, status: "resolved", endedAtMs: startMs + 120_000 })
+      : message("firing", about);
+  return { message: { ...news, publicUrl }, isFirst: first ?? over !== true };
+}
+
+function digest(items: readonly One[]): Digest {
+  return { id: "digest-1", atMs: startMs, items: items.map(item), publicUrl };
+}
+
+function names(count: number, bytes = 8): string[] {
+  return Array.from({ length: count }, (_, at) => `n${String(at).padStart(bytes - 1, "0")}`);
+}
+
+/** What a body of each robot says, as it stands in it. */
+const bodies: Readonly<Record<string, { maxBytes: number; body: (of: Rendered) => string }>> = {
+  feishu: {
+    maxBytes: 20_000,
+    body: (of) => feishuBody(of, settingsOf("feishu") as Parameters<typeof feishuBody>[1], startMs),
+  },
+  dingtalk: {
+    maxBytes: 20_000,
+    body: (of) => dingtalkBody(of, settingsOf("dingtalk") as Parameters<typeof dingtalkBody>[1]),
+  },
+  wecom: {
+    maxBytes: 4_400,
+    body: (of) => wecomBody(of, settingsOf("wecom") as Parameters<typeof wecomBody>[1]),
+  },
+  slack: {
+    maxBytes: 4_400,
+    body: (of) => slackBody(of, settingsOf("slack") as Parameters<typeof slackBody>[1]),
+  },
+};
+
+function settingsOf(type: string): unknown {
+  const { example } = channelPlugins.find((plugin) => plugin.type === type) ?? {};
+  return spec({ ...example }).settings;
+}
+
+describe("a digest", () => {
+  it("of one rule says how many and which is worst", () => {
+    const some = names(12).map((node, at) => ({ node, value: 80 + at }));
+    const { title, tone, rows, links } = renderDigest(digest(some), "en");
+    assert.equal(title, "[WARNING] cpu-high: 12 nodes, worst n0000011 91 %");
+    assert.equal(tone, "warning");
+    assert.deepEqual(
+      rows.map(({ value }) => value),
+      [
+        "[WARNING] cpu-high: 12 nodes",
+        ...Array.from(
+          { length: 10 },
+          (_, at) => `n${String(11 - at).padStart(7, "0")} ${91 - at} %`,
+        ),
+        "n0000001, n0000000",
+      ],
+    );
+    assert.deepEqual(links, [{ label: "All alerts", url: "https://alerts.example/" }]);
+    assert.equal(
+      renderDigest(digest(some), "zh-CN").title,
+      "[警告] cpu-high：12 个节点，最严重 n0000011 91 %",
+    );
+  });
+
+  it("of several says what there is, what is critical first and what is over last", () => {
+    const { title, tone, rows } = renderDigest(
+      digest([
+        { node: "a", over: true, value: 12 },
+        { node: "b" },
+        { node: "c", rule: "disk-full", level: "critical", mount: "/data" },
+        { node: "c", rule: "disk-full", level: "critical", mount: "/" },
+        { node: "d", over: true, first: true },
+      ]),
+      "en",
+    );
+    assert.equal(title, "[CRITICAL] 5 alerts on 4 nodes: 2 CRITICAL, 1 WARNING, 2 RESOLVED");
+    assert.equal(tone, "critical");
+    assert.deepEqual(
+      rows.map(({ value }) => value),
+      [
+        "[CRITICAL] disk-full: 2 alerts on 1 node",
+        "c / 90 %",
+        "c /data 90 %",
+        "[WARNING] cpu-high: 1 node",
+        "b 90 %",
+        "[RESOLVED] cpu-high: 2 nodes",
+        "d: 2026-01-05T12:00:00Z – 2026-01-05T12:02:00Z, Peak 97.3 %",
+        "a 12 %",
+      ],
+    );
+    assert.equal(renderDigest(digest([{ node: "a", over: true }]), "en").tone, "resolved");
+  });
+
+  it("names 200 nodes in what Feishu and DingTalk take, and counts of 1,000 long names what does not fit", () => {
+    for (const type of ["feishu", "dingtalk"] as const) {
+      const { body, maxBytes } = bodies[type] ?? assert.fail();
+      const some = names(200);
+      const whole = body(renderDigest(digest(some.map((node) => ({ node }))), "en"));
+      for (const node of some) assert.ok(whole.includes(node), `${type}: ${node}`);
+      const many = names(1_000, 40);
+      const began = performance.now();
+      const shortened = body(renderDigest(digest(many.map((node) => ({ node }))), "en"));
+      assert.ok(performance.now() - began < 500, "soon");
+      const bytes = Buffer.byteLength(shortened);
+      assert.ok(bytes <= maxBytes && bytes > maxBytes * 0.98, `${type}: ${bytes}`);
+      const named = many.filter((node) => shortened.includes(node)).length;
+      assert.equal(Number(/and (\d+) more/.exec(shortened)?.[1]) + named, 1_000);
+    }
+  });
+
+  const one = fc.record({
+    node: fc.oneof(fc.stringMatching(/^[a-z]{3,20}$/), fc.constantFrom("节点一号", "🔥🔥-node")),
+    level: fc.constantFrom(...levels),
+    rule: fc.constantFrom("cpu-high", "disk-full", "mem", "r4", "r5"),
+    over: fc.boolean(),
+    first: fc.boolean(),
+    value: fc.double({ min: 0, max: 100, noNaN: true }),
+  });
+
+  it("is never too long, has names whole and in order, and counts what it does not name", () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(one, {
+          minLength: 1,
+          maxLength: 300,
+          selector: ({ node, rule, level, over }) => [node, rule, level, over].join(),
+        }),
+        fc.integer({ min: 300, max: 6_000 }),
+        fc.constantFrom<Language>("en", "zh-CN"),
+        (all, maxBytes, language) => {
+          const rendered = renderDigest(digest(all), language);
+          const fitted = fitRows(rendered, maxBytes, (rows) =>
+            rows.map(({ value }) => value).join("\n"),
+          );
+          assert.ok(Buffer.byteLength(fitted) <= maxBytes, `${Buffer.byteLength(fitted)}`);
+          assert.equal(fitted, fitted.toWellFormed());
+          const rows = new Set(rendered.rows.map(({ value }) => value));
+          let counted = 0;
+          let named = 0;
+          for (const line of fitted.split("\n"))
+            if (rows.has(line) && line.startsWith("[")) continue;
+            else
+              for (const part of line.split(language === "en" ? /, (?!Peak)/ : /，(?!峰值)/)) {
+                const more = /(?:and |以及另外 )(\d+)/.exec(part);
+                if (more !== null) counted += Number(more[1]);
+                else named += 1;
+              }
+          assert.equal(named + counted, all.length);
+          const order = ["critical", "warning", "info"].map((level) =>
+            all.some((of) => of.level === level && !of.over) ? level : null,
+          );
+          const [worst] = order.filter((level) => level !== null);
+          assert.equal(rendered.tone, worst ?? "resolved");
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it("fits every robot whatever it is of", () => {
+    fc.assert(
+      fc.property(fc.array(one, { minLength: 3, maxLength: 400 }), (all) => {
+        for (const [type, { body, maxBytes }] of Object.entries(bodies)) {
+          const bytes = Buffer.byteLength(body(renderDigest(digest(all), "zh-CN")));
+          assert.ok(bytes <= maxBytes, `${type}: ${bytes}`);
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  describe("by real ways", () => {
+    let http: HttpClient;
+    before(() => {
+      http = createHttpClient();
+    });
+    after(() => http.close());
+
+    for (const [type, start] of [
+      ["feishu", startFeishu],
+      ["dingtalk", startDingtalk],
+      ["wecom", startWecom],
+      ["slack", startSlack],
+    ] as const)
+      it(`is taken by ${type}`, async () => {
+        const secret = type === "wecom" || type === "slack" ? {} : { secret: "SECx" };
+        const robot = await start(secret);
+        const channel = openChannel(
+          { type, webhook_url: robot.url, ...secret },
+          { http, clock: systemClock },
+        );
+        const many = names(1_000, 40).map((node) => ({ node }));
+        const outcome = await channel.sendDigest?.(digest(many), new AbortController().signal);
+        assert.equal(outcome?.outcome, "sent", JSON.stringify(outcome));
+        assert.match(robot.received[0]?.text ?? "", /and \d+ more/);
+        await robot.close();
+      });
+
+    it("is a mail with all names, and a thread of its own", () => {
+      const many = names(1_000, 40);
+      const mail = composeDigest(digest(many.map((node) => ({ node }))), "en", "host.example");
+      for (const node of many) assert.ok(mail.text.includes(node) && mail.html.includes(node));
+      assert.equal(mail.subject, "[WARNING] cpu-high: 1000 nodes, worst " + many[0] + " 90 %");
+      assert.equal(mail.thread, "<digest-1@host.example>");
+    });
+  });
+});
