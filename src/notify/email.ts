@@ -4,7 +4,7 @@ import type { SendMailOptions, SMTPSentMessageInfo, Transporter } from "nodemail
 import * as v from "valibot";
 import { untilAborted } from "../base/every.ts";
 import { list, oneOf, secret, strictObject, text } from "../base/parse.ts";
-import { oneLine } from "../base/text.ts";
+import { cutText, oneLine } from "../base/text.ts";
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
 import { isLoopback } from "./address.ts";
@@ -145,7 +145,7 @@ const rejected = v.pipe(
   v.transform(({ recipient, responseCode, response }): Rejection => ({
     recipient,
     code: responseCode ?? null,
-    said: oneLine(response).slice(0, maxSaidCharacters),
+    said: cutText(oneLine(response), maxSaidCharacters),
   })),
 );
 const rejectedList = v.object({ rejectedErrors: v.pipe(v.array(rejected), v.minLength(1)) });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
+import { escapeHtml } from "../base/text.ts";
 import type { AlertMessage } from "../core/delivery.ts";
 import type { ChannelDeps } from "./contract.ts";
-import { escapeHtml } from "./html.ts";
 import { chartOf, type MailChart } from "./mail-chart.ts";
 import { oneLine, renderMessage, rowText, type Rendered, type Tone } from "./render.ts";
 

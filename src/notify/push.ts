@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { HttpReply } from "../base/http.ts";
 import { secret } from "../base/parse.ts";
 import type { Secret } from "../base/secret.ts";
-import { oneLine } from "../base/text.ts";
+import { cutText, oneLine } from "../base/text.ts";
 import type { Outcome } from "../core/delivery.ts";
 import { AgentError } from "../core/errors.ts";
 import type { ChannelDeps } from "./contract.ts";
@@ -39,7 +39,7 @@ function firstLine(body: string): string {
     .split("\n")
     .map(oneLine)
     .find((text) => text !== "");
-  return line === undefined ? "" : `: ${line.slice(0, maxReasonCharacters)}`;
+  return line === undefined ? "" : `: ${cutText(line, maxReasonCharacters)}`;
 }
 
 /**

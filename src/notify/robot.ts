@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { retryAfterMs, serverMs, type HttpReply } from "../base/http.ts";
 import { flag, list, secret, strictObject, text } from "../base/parse.ts";
+import { cutText } from "../base/text.ts";
 import { AgentError } from "../core/errors.ts";
 import type { Outcome } from "../core/delivery.ts";
 import { isLoopback } from "./address.ts";
@@ -248,11 +249,14 @@ export function createRobotPost(
   });
 }
 
+/** Longer words of a service are none for people. */
+const maxSaidCharacters = 500;
+
 /** The reply's text member, for people. */
 export function replyText(json: Readonly<Record<string, unknown>>, ...members: string[]): string {
   for (const member of members) {
     const value = json[member];
-    if (typeof value === "string" && value !== "") return value.slice(0, 500);
+    if (typeof value === "string" && value !== "") return cutText(value, maxSaidCharacters);
   }
   return "no reason given";
 }
