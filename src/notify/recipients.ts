@@ -1,3 +1,4 @@
+import { domainToASCII } from "node:url";
 import type { Outcome } from "../core/delivery.ts";
 
 /** A recipient that a mail server did not take, and what it said. */
@@ -10,7 +11,7 @@ export interface Rejection {
 
 interface Progress {
   readonly taken: Set<string>;
-  /** Refused for good, by address. */
+  /** Refused for good, by canonical address. */
   readonly refused: Map<string, Rejection>;
 }
 
@@ -23,6 +24,13 @@ function isPermanent({ code }: Rejection): boolean {
 
 function shown({ recipient, code, said }: Rejection): string {
   return `${recipient} (${said === "" ? (code ?? "?") : said})`;
+}
+
+/** One way to write an address: mail software changes the letters of its domain. */
+function canonical(address: string): string {
+  const at = address.lastIndexOf("@") + 1;
+  const domain = address.slice(at);
+  return (address.slice(0, at) + (domainToASCII(domain) || domain)).toLowerCase();
 }
 
 function lists(rejections: readonly Rejection[]): string {
@@ -44,16 +52,17 @@ export class Recipients {
   /** Those that a mail is still to be sent to. */
   left(id: string): readonly string[] {
     const { taken, refused } = this.#of(id);
-    return this.#all.filter((one) => !taken.has(one) && !refused.has(one));
+    return this.#all.filter((one) => !taken.has(one) && !refused.has(canonical(one)));
   }
 
   /** What a try means whose recipients the server answered one by one; `code` is its answer to the mail, if it took one. */
   conclude(id: string, rejections: readonly Rejection[], code: string | null): Outcome {
     const { taken, refused } = this.#of(id);
     const deferred = rejections.filter((one) => !isPermanent(one));
-    const isRejected = new Set(rejections.map(({ recipient }) => recipient));
-    for (const one of this.left(id)) if (!isRejected.has(one) && code !== null) taken.add(one);
-    for (const one of rejections) if (isPermanent(one)) refused.set(one.recipient, one);
+    const isRejected = new Set(rejections.map(({ recipient }) => canonical(recipient)));
+    for (const one of this.left(id))
+      if (!isRejected.has(canonical(one)) && code !== null) taken.add(one);
+    for (const one of rejections) if (isPermanent(one)) refused.set(canonical(one.recipient), one);
     const [first] = deferred;
     if (first !== undefined) {
       this.#remember(id, { taken, refused });
@@ -70,7 +79,7 @@ export class Recipients {
     const { taken, refused } = this.#of(id);
     if (taken.size === 0) return refusal;
     for (const recipient of this.left(id))
-      refused.set(recipient, { recipient, code: null, said: refusal.reason });
+      refused.set(canonical(recipient), { recipient, code: null, said: refusal.reason });
     this.#progress.delete(id);
     return this.#settled({ taken, refused }, null);
   }
