@@ -5,7 +5,14 @@ import { Handover } from "./handover.ts";
 import { holdBack } from "./hold.ts";
 import { Records } from "./records.ts";
 import type { Concluded, IncidentDeps, Report } from "./telling.ts";
-import { flapWindowMs, isNews, type News, withIncident, type AlertRecord } from "./record.ts";
+import {
+  flapWindowMs,
+  isDecisive,
+  isNews,
+  type News,
+  withIncident,
+  type AlertRecord,
+} from "./record.ts";
 
 /** Times that are not those of the transition itself. */
 interface Times {
@@ -261,7 +268,8 @@ export class Incidents {
   ): Concluded {
     const news: News = { id: this.#deps.newId(), incident: record.incident, message, ...about };
     if (isNews(news)) this.#records.set(key, { ...record, untold: [...record.untold, news] });
-    else this.#records.set(key, record, saveEveryMs);
+    else
+      this.#records.set(key, record, isDecisive(this.#records.get(key), record) ? 0 : saveEveryMs);
     return { news, suppressed, mute };
   }
 

@@ -69,6 +69,21 @@ export function withIncident(record: AlertRecord, change: Partial<Incident>): Al
   return { ...record, incident: { ...record.incident, ...change } };
 }
 
+/** Whether what is decided next may depend on which of the two is remembered: values, their times and peaks do not count. */
+export function isDecisive(before: AlertRecord | undefined, after: AlertRecord): boolean {
+  const parts = ({ incident, open, heldLevel }: AlertRecord): readonly unknown[] => [
+    incident.level,
+    incident.status,
+    incident.flapping,
+    incident.acknowledgedBy,
+    open,
+    heldLevel,
+  ];
+  if (before === undefined) return true;
+  const known = parts(before);
+  return parts(after).some((part, at) => part !== known[at]);
+}
+
 /** Counts a firing or a recovery. */
 export function changed(record: AlertRecord, nowMs: number): AlertRecord {
   const recent = record.changesMs.filter((at) => nowMs - at < flapWindowMs);

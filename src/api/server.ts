@@ -72,7 +72,7 @@ interface RequestState {
 type ApiRouter = Router<RequestState>;
 type Context = Koa.ParameterizedContext<RequestState>;
 
-function allRoutes(deps: RouteDeps): Route[] {
+export function allRoutes(deps: RouteDeps): Route[] {
   return [
     healthRoutes,
     configRoutes,

@@ -10,6 +10,8 @@ export interface HttpRequest {
   readonly signal: AbortSignal;
   /** Longer answers are refused. */
   readonly maxBytes?: number;
+  /** An answer that is longer or breaks off is given as far as it came: its status was heard, whatever comes after. */
+  readonly partial?: boolean;
 }
 
 export interface HttpReply {
@@ -41,6 +43,26 @@ export async function readBody(
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The text of an answer, up to so many bytes of it or to where it broke off. */
+async function readBeginning(
+  reply: http.IncomingMessage,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of reply as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size >= maxBytes) break;
+    }
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+  }
+  return Buffer.concat(chunks).subarray(0, maxBytes).toString("utf8");
 }
 
 /** The server's clock by its `Date` header, Unix milliseconds in whole seconds; null without one. */
@@ -97,7 +119,7 @@ export function openRequest(
 
 /**
  * A client over `node:http` and `node:https`: `fetch` would cost 10 MB of resident memory for nothing more.
- * Throws HTTP_FAILED when no whole answer arrives; any status is an answer.
+ * Throws HTTP_FAILED when no whole answer arrives, of a partial one its head; any status is an answer.
  */
 export function createHttpClient(): HttpClient {
   const agents = {
@@ -113,7 +135,10 @@ export function createHttpClient(): HttpClient {
     request: async (request) => {
       try {
         const reply = await open(request);
-        const body = await readBody(reply, request.maxBytes);
+        const { maxBytes = defaultMaxBytes, partial = false, signal } = request;
+        const body = await (partial
+          ? readBeginning(reply, maxBytes, signal)
+          : readBody(reply, maxBytes));
         return { status: reply.statusCode ?? 0, headers: reply.headers, body };
       } catch (cause) {
         throw new AgentError("HTTP_FAILED", describeFailure(cause, request.signal), { cause });

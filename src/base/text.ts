@@ -15,6 +15,16 @@ export function truncateBytes(text: string, maxBytes: number): string {
   return kept + ellipsis;
 }
 
+/** What marks a text that goes no further. */
+export const cutMark = "…";
+
+/** Cuts a text to a number of characters; a mark at the end says so. */
+export function cutText(text: string, maxCharacters: number): string {
+  return text.length <= maxCharacters
+    ? text
+    : text.slice(0, maxCharacters).toWellFormed() + cutMark;
+}
+
 /** A short name of one version of a text: the beginning of its hash. */
 export function revisionOf(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 12);
@@ -64,4 +74,14 @@ export function oneLine(text: string): string {
   return stripVTControlCharacters(text)
     .replaceAll(/[\p{Cc}\s]+/gu, " ")
     .trim();
+}
+
+/** Escapes a text for HTML, inside and outside of attributes. */
+export function escapeHtml(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("'", "&#39;");
 }

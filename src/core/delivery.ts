@@ -72,7 +72,12 @@ export interface Job {
 
 /** What became of one attempt. A channel never retries by itself; it only says whether that makes sense. */
 export type Outcome =
-  | { readonly outcome: "sent"; readonly code: string }
+  | {
+      readonly outcome: "sent";
+      readonly code: string;
+      /** What should be known all the same, such as who did not get it. */
+      readonly note?: string;
+    }
   | {
       readonly outcome: "retry";
       readonly code: string;

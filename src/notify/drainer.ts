@@ -226,7 +226,7 @@ export class Drainer {
     if (outcome.outcome === "sent")
       return {
         job,
-        entry: { outcome: "sent", attempts, code, message: null, digest },
+        entry: { outcome: "sent", attempts, code, message: outcome.note ?? null, digest },
         retryInMs: null,
       };
     const { reason } = outcome;
@@ -275,7 +275,7 @@ export class Drainer {
       outcome: outcome.outcome === "retry" ? "dead" : outcome.outcome,
       attempts: 1,
       code: outcome.code,
-      message: outcome.outcome === "sent" ? null : outcome.reason,
+      message: outcome.outcome === "sent" ? (outcome.note ?? null) : outcome.reason,
     });
     return outcome;
   }

@@ -2,14 +2,16 @@ import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import type { SendMailOptions, SMTPSentMessageInfo, Transporter } from "nodemailer";
 import * as v from "valibot";
+import { untilAborted } from "../base/every.ts";
 import { list, oneOf, secret, strictObject, text } from "../base/parse.ts";
+import { cutText, oneLine } from "../base/text.ts";
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
 import { isLoopback } from "./address.ts";
 import { defineChannel, type ChannelDeps } from "./contract.ts";
 import { composeDigest, composeMail, type Mail } from "./mail.ts";
 import { failedOutcome } from "./outcome.ts";
-import { untilAborted } from "../base/every.ts";
+import { Recipients, type Rejection } from "./recipients.ts";
 import { isTlsFailure, type Reached, type ReachStep } from "./reach.ts";
 
 /** One address and nothing that could end a command or a header. */
@@ -116,17 +118,42 @@ function senderOf(of: EmailSettings): string {
   return `targetvpc@${isIP(of.smtp_server) === 0 ? of.smtp_server : "localhost"}`;
 }
 
+/** The address of a sender that may have a name too. */
+function addressOf(from: string): string {
+  return /<([^<>]+)>/.exec(from)?.[1] ?? from;
+}
+
 function hostOf(from: string): string {
   return /@([\w.-]+)/.exec(from)?.[1] ?? "localhost";
 }
 
-/** The code of an accepted mail, with the recipients the server did not take. */
-function acceptedCode({ response, rejectedErrors = [] }: SMTPSentMessageInfo): string {
-  const code = /^\d{3}/.exec(response)?.[0] ?? "250";
-  const refused = rejectedErrors.map(
-    ({ recipient, responseCode }) => `${recipient ?? "a recipient"} (${responseCode ?? "?"})`,
-  );
-  return refused.length === 0 ? code : `${code}, rejected: ${refused.join(", ")}`;
+/** An answer about a recipient is a line, not a page. */
+const maxSaidCharacters = 200;
+
+/** The server's answer to a mail it took. */
+function acceptedCode({ response }: SMTPSentMessageInfo): string {
+  return /^\d{3}/.exec(response)?.[0] ?? "250";
+}
+
+/** What the mail library says of a recipient that the server did not take. */
+const rejected = v.pipe(
+  v.object({
+    recipient: v.optional(v.string(), ""),
+    responseCode: v.optional(v.number()),
+    response: v.optional(v.string(), ""),
+  }),
+  v.transform(({ recipient, responseCode, response }): Rejection => ({
+    recipient,
+    code: responseCode ?? null,
+    said: cutText(oneLine(response), maxSaidCharacters),
+  })),
+);
+const rejectedList = v.object({ rejectedErrors: v.pipe(v.array(rejected), v.minLength(1)) });
+
+/** The recipients that were not taken, by the result of a try or by its error; none where it is about something else. */
+function rejectionsOf(from: unknown): readonly Rejection[] {
+  const read = v.safeParse(rejectedList, from);
+  return read.success ? read.output.rejectedErrors : [];
 }
 
 /** What an error of the mail library carries, as far as it is needed. */
@@ -149,7 +176,8 @@ export function readSmtpError(cause: unknown, signal: AbortSignal): Outcome {
   if (!read.success) return { outcome: "retry", code: "network", reason: errorText(cause) };
   const { code, responseCode } = read.output;
   const reason = errorText(cause);
-  if (code === "ETLS") return { outcome: "retry", code, reason: `no TLS, so not sent: ${reason}` };
+  if (code === "ETLS" || (responseCode === undefined && isTlsFailure(cause)))
+    return { outcome: "retry", code: "ETLS", reason: `no TLS, so not sent: ${reason}` };
   if (responseCode === undefined)
     return { outcome: permanentCodes.has(code) ? "refused" : "retry", code, reason };
   const permanent = responseCode >= 500 && responseCode <= 599;
@@ -197,30 +225,38 @@ function attachmentsOf({ chart }: Mail): NonNullable<SendMailOptions["attachment
 function createEmail(of: EmailSettings, { language, template }: ChannelDeps): Channel {
   let transport: Promise<Transport> | undefined;
   const from = senderOf(of);
+  const recipients = new Recipients(of.to_emails);
+  const post = async (mail: Mail, signal: AbortSignal): Promise<Outcome> => {
+    transport ??= openTransport(of).catch((cause: unknown) => {
+      transport = undefined; // The next message tries anew, a file may be there by then.
+      throw cause;
+    });
+    const info = await (
+      await transport
+    ).sendMail({
+      from,
+      to: [...of.to_emails],
+      envelope: { from: addressOf(from), to: [...recipients.left(mail.messageId)] },
+      subject: mail.subject,
+      text: mail.text,
+      html: mail.html,
+      attachments: attachmentsOf(mail),
+      messageId: mail.messageId,
+      inReplyTo: mail.thread,
+      references: mail.thread,
+      headers: mail.headers,
+      signal,
+    });
+    return recipients.conclude(mail.messageId, rejectionsOf(info), acceptedCode(info));
+  };
   const deliver = async (mail: Mail, signal: AbortSignal): Promise<Outcome> => {
     try {
-      transport ??= openTransport(of).catch((cause: unknown) => {
-        transport = undefined; // The next message tries anew, a file may be there by then.
-        throw cause;
-      });
-      const info = await (
-        await transport
-      ).sendMail({
-        from,
-        to: [...of.to_emails],
-        subject: mail.subject,
-        text: mail.text,
-        html: mail.html,
-        attachments: attachmentsOf(mail),
-        messageId: mail.messageId,
-        inReplyTo: mail.thread,
-        references: mail.thread,
-        headers: mail.headers,
-        signal,
-      });
-      return { outcome: "sent", code: acceptedCode(info) };
+      return await post(mail, signal);
     } catch (cause) {
-      return readSmtpError(cause, signal);
+      const rejections = signal.aborted ? [] : rejectionsOf(cause);
+      if (rejections.length > 0) return recipients.conclude(mail.messageId, rejections, null);
+      const outcome = readSmtpError(cause, signal);
+      return outcome.outcome === "refused" ? recipients.refuse(mail.messageId, outcome) : outcome;
     }
   };
   return {

@@ -28,8 +28,11 @@ const colours: Readonly<Record<Tone, string>> = {
   resolved: "green",
 };
 
-/** Codes with which another try may succeed: 11232 is the frequency limit of the tenant. */
-const retryCodes = new Set([11232]);
+/** The frequency limit, of the bot (5 a second, 100 a minute) or of a service that is busy at a full or half hour. */
+const frequencyCode = 11232;
+
+/** By then the second of the limit is over; a try that comes too soon costs nothing but another wait. */
+const heldMs = 10_000;
 
 /** What a refusal means in words that say what to do. */
 const hints: Readonly<Record<number, string>> = {
@@ -58,8 +61,9 @@ export function readFeishuReply(reply: RobotReply): Outcome | null {
   if (code === 0) return { outcome: "sent", code: "0" };
   const said = replyText(reply.json, "msg", "StatusMessage");
   // 9499 is both "Bad Request" (malformed) and "too many request" (throttled).
-  const throttled = retryCodes.has(code) || (code === 9499 && /too many request/i.test(said));
-  if (throttled) return { outcome: "retry", code: String(code), reason: said };
+  const throttled = code === frequencyCode || (code === 9499 && /too many request/i.test(said));
+  if (throttled)
+    return { outcome: "retry", code: String(code), reason: said, retryAfterMs: heldMs };
   const hint = hints[code];
   const more = code === 19021 ? clockHint(reply) : hint === undefined ? "" : `; ${hint}`;
   return { outcome: "refused", code: String(code), reason: said + more };

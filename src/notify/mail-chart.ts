@@ -2,7 +2,7 @@ import { formatValue } from "../base/value.ts";
 import type { AlertMessage } from "../core/delivery.ts";
 import { chartSize, drawable, drawChart } from "./chart/draw.ts";
 import { formatTime } from "./format.ts";
-import { escapeHtml } from "./html.ts";
+import { escapeHtml } from "../base/text.ts";
 import type { Words } from "./words.ts";
 
 /** The last half hour as a picture within a mail; SVG is not shown by most mail readers. */

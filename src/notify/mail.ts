@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
+import { escapeHtml } from "../base/text.ts";
 import type { AlertMessage, Digest, Language } from "../core/delivery.ts";
 import type { ChannelDeps } from "./contract.ts";
 import { renderDigest } from "./digest.ts";
-import { escapeHtml } from "./html.ts";
 import { chartOf, type MailChart } from "./mail-chart.ts";
 import { oneLine, renderMessage, rowText, type Rendered, type Tone } from "./render.ts";
 

@@ -14,7 +14,9 @@ export function failedOutcome(cause: unknown, signal: AbortSignal): Outcome {
 /** Replaces known secrets in what other software said. */
 export function redacted(outcome: Outcome, redactor: Redactor): Outcome {
   const code = redactor.redact(outcome.code);
-  return outcome.outcome === "sent"
-    ? { ...outcome, code }
-    : { ...outcome, code, reason: redactor.redact(outcome.reason) };
+  if (outcome.outcome === "sent") {
+    const { note } = outcome;
+    return { ...outcome, code, ...(note === undefined ? {} : { note: redactor.redact(note) }) };
+  }
+  return { ...outcome, code, reason: redactor.redact(outcome.reason) };
 }

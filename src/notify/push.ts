@@ -2,12 +2,12 @@ import * as v from "valibot";
 import type { HttpReply } from "../base/http.ts";
 import { secret } from "../base/parse.ts";
 import type { Secret } from "../base/secret.ts";
-import { oneLine } from "../base/text.ts";
+import { cutText, oneLine } from "../base/text.ts";
 import type { Outcome } from "../core/delivery.ts";
 import { AgentError } from "../core/errors.ts";
 import type { ChannelDeps } from "./contract.ts";
 import { failedOutcome } from "./outcome.ts";
-import { isOverload, overloaded } from "./robot.ts";
+import { isOverload, overloaded, refusalText } from "./robot.ts";
 
 /** A reason is a line, not a page. */
 const maxReasonCharacters = 300;
@@ -39,7 +39,7 @@ function firstLine(body: string): string {
     .split("\n")
     .map(oneLine)
     .find((text) => text !== "");
-  return line === undefined ? "" : `: ${line.slice(0, maxReasonCharacters)}`;
+  return line === undefined ? "" : `: ${cutText(line, maxReasonCharacters)}`;
 }
 
 /**
@@ -52,10 +52,8 @@ export function readPushReply(reply: HttpReply, nowMs: number): Outcome {
   const reason = `HTTP ${status}${firstLine(body)}`;
   if (isOverload(status)) return overloaded(reply, nowMs, reason);
   const code = `http_${status}`;
-  if (status >= 300 && status <= 399) {
-    const hint = "redirects are not followed; set the address it leads to";
-    return { outcome: "refused", code, reason: `HTTP ${status}; ${hint}` };
-  }
+  if (status >= 300 && status <= 399)
+    return { outcome: "refused", code, reason: refusalText(status) };
   return { outcome: "refused", code, reason: reason + (hints[status] ?? "") };
 }
 
@@ -78,6 +76,7 @@ export function createPush({ http, clock }: Pick<ChannelDeps, "http" | "clock">)
         body,
         signal,
         maxBytes: maxReplyBytes,
+        partial: true,
       });
       return readPushReply(reply, clock.now());
     } catch (cause) {

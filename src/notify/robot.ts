@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as v from "valibot";
 import { retryAfterMs, serverMs, type HttpReply } from "../base/http.ts";
 import { flag, list, secret, strictObject, text } from "../base/parse.ts";
+import { cutText } from "../base/text.ts";
 import { AgentError } from "../core/errors.ts";
 import type { Outcome } from "../core/delivery.ts";
 import { isLoopback } from "./address.ts";
@@ -143,16 +144,42 @@ function parseObject(body: string): Readonly<Record<string, unknown>> | null {
 /** Messages are given up after a day; nobody is waited for longer. */
 const longestWaitMs = 86_400_000;
 
+/** How long a service is left alone that has had too many and names no time. */
+const tooManyMs = 10_000;
+
+type Retry = Extract<Outcome, { outcome: "retry" }>;
+
 /** What an overloaded service means, whatever it says: try again, when it asks to. */
-export function overloaded({ status, headers }: HttpReply, nowMs: number, reason: string): Outcome {
-  const waitMs = retryAfterMs(headers, nowMs, longestWaitMs);
+export function overloaded({ status, headers }: HttpReply, nowMs: number, reason: string): Retry {
+  const waitMs =
+    retryAfterMs(headers, nowMs, longestWaitMs) ?? (status === 429 ? tooManyMs : undefined);
   const wait = waitMs === undefined ? {} : { retryAfterMs: waitMs };
   return { outcome: "retry", code: `http_${status}`, reason, ...wait };
+}
+
+/** Overload with what the service itself says of it: its code where that means the same, and the longer wait. */
+function inItsWords(general: Retry, said: Outcome | null): Retry {
+  if (said === null || said.outcome === "sent") return general;
+  const reason = `${general.reason}: ${said.reason}`;
+  if (said.outcome === "refused") return { ...general, reason };
+  const waitMs = Math.max(general.retryAfterMs ?? 0, said.retryAfterMs ?? 0);
+  return { ...said, reason, ...(waitMs > 0 ? { retryAfterMs: waitMs } : {}) };
 }
 
 /** Whether a status is trouble that passes: 408, 429 and 5xx. */
 export function isOverload(status: number): boolean {
   return status >= 500 || status === 429 || status === 408;
+}
+
+function isSuccess(status: number): boolean {
+  return status >= 200 && status <= 299;
+}
+
+/** A refusal in which no service said why, with what to do about it where that is known. */
+export function refusalText(status: number): string {
+  return status >= 300 && status <= 399
+    ? `HTTP ${status}; redirects are not followed; set the address it leads to`
+    : `HTTP ${status}`;
 }
 
 /** A word about the clock when a signature was refused and the clocks disagree. */
@@ -165,8 +192,8 @@ export function clockHint({ clockAheadMs }: RobotReply): string {
 
 /**
  * Posts JSON to robots and reads their replies. Overload and trouble of the service (429, 408, 5xx, the network) are
- * retried; any other reply is given to `judge` whatever its status, which answers null when it is none of the service;
- * a success that cannot be read is neither a delivery nor a refusal: it is tried once more, and given up if the second
+ * retried; any other reply is what `judge` makes of it, which answers null when it is none of the service, but no
+ * delivery without a 2xx; a success that cannot be read is neither a delivery nor a refusal: it is tried once more, and given up if the second
  * one cannot be read either.
  */
 export function createTextPost(
@@ -175,8 +202,8 @@ export function createTextPost(
 ): RobotPost {
   const doubtful = new Set<string>();
   const unreadable = (status: number, messageId: string): Outcome => {
-    if (status < 200 || status > 299)
-      return { outcome: "refused", code: `http_${status}`, reason: `HTTP ${status}` };
+    if (!isSuccess(status))
+      return { outcome: "refused", code: `http_${status}`, reason: refusalText(status) };
     const reason = `HTTP ${status}, but the reply is not the service's`;
     if (doubtful.delete(messageId)) return { outcome: "refused", code: "unreadable_reply", reason };
     doubtful.add(messageId);
@@ -192,13 +219,16 @@ export function createTextPost(
         body,
         signal,
         maxBytes: maxReplyBytes,
+        partial: true,
       });
       const { status } = reply;
-      if (isOverload(status)) return overloaded(reply, clock.now(), `HTTP ${status}`);
       const serviceMs = serverMs(reply.headers);
       const clockAheadMs = serviceMs === null ? null : clock.now() - serviceMs;
       const outcome = judge({ status, text: reply.body, clockAheadMs });
-      if (outcome === null) return unreadable(status, messageId);
+      if (isOverload(status))
+        return inItsWords(overloaded(reply, clock.now(), `HTTP ${status}`), outcome);
+      if (outcome === null || (outcome.outcome === "sent" && !isSuccess(status)))
+        return unreadable(status, messageId);
       doubtful.delete(messageId);
       return outcome;
     } catch (cause) {
@@ -219,11 +249,14 @@ export function createRobotPost(
   });
 }
 
+/** Longer words of a service are none for people. */
+const maxSaidCharacters = 500;
+
 /** The reply's text member, for people. */
 export function replyText(json: Readonly<Record<string, unknown>>, ...members: string[]): string {
   for (const member of members) {
     const value = json[member];
-    if (typeof value === "string" && value !== "") return value.slice(0, 500);
+    if (typeof value === "string" && value !== "") return cutText(value, maxSaidCharacters);
   }
   return "no reason given";
 }

@@ -189,10 +189,12 @@ export class Engine {
     }
   }
 
-  #track(rule: Rule, series: SeriesKey, savedAtMs: number): void {
+  #track(rule: Rule, series: SeriesKey, nowMs: number): void {
     const key = alertKey(rule.name, series);
     if (this.#tracked.has(key)) return;
-    this.#tracked.set(key, { rule, series, state: this.#restored.get(key) ?? okState, savedAtMs });
+    const state = this.#restored.get(key) ?? okState;
+    // A state of an earlier run is as old as its save: an agent that restarts often must not lose time again and again.
+    this.#tracked.set(key, { rule, series, state, savedAtMs: state.lastAtMs ?? nowMs });
     this.#restored.delete(key);
   }
 

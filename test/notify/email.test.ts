@@ -135,7 +135,22 @@ describe("e-mail", () => {
         { ...login, tls, ca: expired.ca },
       );
       assert.equal(outcome.outcome, "retry");
-      assert.match(JSON.stringify(outcome), /expired/);
+      assert.equal(outcome.code, "ETLS");
+      assert.match(JSON.stringify(outcome), /no TLS, so not sent: certificate has expired/);
+      assert.deepEqual(server.received, []);
+      await server.close();
+    }
+  });
+
+  it("is not sent to a server whose certificate is another's", async () => {
+    const elsewhere = makeTls({ names: "DNS:mail.example.org" });
+    for (const tls of ["starttls", "implicit"] as const) {
+      const { outcome, server } = await sendOne(
+        { auth, tls, files: elsewhere },
+        { ...login, tls, ca: elsewhere.ca },
+      );
+      assert.deepEqual([outcome.outcome, outcome.code], ["retry", "ETLS"]);
+      assert.match(JSON.stringify(outcome), /no TLS, so not sent: .*does not match.*127\.0\.0\.1/);
       assert.deepEqual(server.received, []);
       await server.close();
     }
@@ -166,6 +181,13 @@ describe("e-mail", () => {
     assert.equal(unknown.outcome.outcome, "refused");
     assert.equal(unknown.outcome.code, "550");
     await unknown.server.close();
+    const sender = await sendOne({ refuseSender: { code: 550, text: "5.7.1 not your address" } });
+    assert.deepEqual([sender.outcome.outcome, sender.outcome.code], ["refused", "550"]);
+    assert.match(JSON.stringify(sender.outcome), /not your address/);
+    await sender.server.close();
+    const busy = await sendOne({ refuseSender: { code: 421, text: "4.3.2 too busy" } });
+    assert.deepEqual([busy.outcome.outcome, busy.outcome.code], ["retry", "421"]);
+    await busy.server.close();
     const spam = await sendOne({ refuse: { code: 554, text: "5.7.1 looks like spam" } });
     assert.equal(spam.outcome.outcome, "refused");
     assert.match(JSON.stringify(spam.outcome), /looks like spam/);
@@ -180,9 +202,136 @@ describe("e-mail", () => {
       { recipients: { "gone@example.com": { code: 550, text: "no such user" } } },
       { to_emails: ["a@example.com", "gone@example.com", "b@example.com"] },
     );
-    assert.deepEqual(outcome, { outcome: "sent", code: "250, rejected: gone@example.com (550)" });
+    assert.deepEqual(outcome, {
+      outcome: "sent",
+      code: "250",
+      note: "rejected: gone@example.com (550)",
+    });
     assert.deepEqual(server.received[0]?.to, ["a@example.com", "b@example.com"]);
   });
+
+  describe("to three recipients", () => {
+    const to_emails = ["a@example.com", "b@example.com", "c@example.com"];
+    const [a, b, c] = to_emails as [string, string, string];
+    const toThree = (
+      recipients: NonNullable<SmtpOptions["recipients"]>,
+      tries: number,
+      options: SmtpOptions = {},
+    ): Promise<{ outcomes: Outcome[]; server: Smtp }> => {
+      const one = message();
+      return sendAll(
+        { recipients, ...options },
+        { to_emails },
+        { of: Array.from({ length: tries }, () => one) },
+      );
+    };
+
+    it("is tried again for the one that was put off, and for nobody else", async () => {
+      const { outcomes, server } = await toThree(
+        { [b]: { code: 451, text: "4.7.1 greylisted", times: 2 } },
+        3,
+      );
+      assert.deepEqual(outcomes.at(-1), { outcome: "sent", code: "250" });
+      for (const outcome of outcomes.slice(0, 2))
+        assert.deepEqual(outcome, {
+          outcome: "retry",
+          code: "451",
+          reason: `taken for ${a}, ${c}; not yet for ${b} (451 4.7.1 greylisted)`,
+        });
+      assert.deepEqual(
+        server.received.map(({ to }) => to),
+        [[a, c], [b]],
+      );
+      assert.deepEqual(Object.fromEntries(server.asked()), { [a]: 1, [b]: 3, [c]: 1 });
+      const [first, second] = server.received;
+      assert.equal(second?.headers.get("message-id"), first?.headers.get("message-id"));
+      assert.equal(second?.headers.get("to"), to_emails.join(", "));
+    });
+
+    it("is settled for those who have it when the one that was put off is refused at last", async () => {
+      const { outcomes, server } = await toThree(
+        { [b]: { code: 451, text: "4.7.1 greylisted", times: 1 }, [c]: { code: 550, text: "no" } },
+        2,
+      );
+      assert.equal(outcomes[0]?.outcome, "retry");
+      assert.deepEqual(outcomes[1], { outcome: "sent", code: "250", note: `rejected: ${c} (550)` });
+      assert.deepEqual(
+        server.received.map(({ to }) => to),
+        [[a], [b]],
+      );
+      assert.deepEqual(Object.fromEntries(server.asked()), { [a]: 1, [b]: 2, [c]: 1 });
+    });
+
+    it("is settled for those who have it when the whole mail is refused later", async () => {
+      const options: { -readonly [K in keyof SmtpOptions]: SmtpOptions[K] } = {
+        files,
+        recipients: { [b]: { code: 451, text: "later", times: 1 } },
+      };
+      smtp = await startSmtp(options);
+      const { host, port, ca } = smtp;
+      await withHttp(async (http) => {
+        const channel = openChannel(
+          { type: "email", smtp_server: host, smtp_port: port, to_emails, ca },
+          { http, clock: systemClock },
+        );
+        const [one, never] = [message(), new AbortController().signal];
+        assert.equal((await channel.send(one, never)).outcome, "retry");
+        options.refuse = { code: 554, text: "5.7.1 looks like spam" };
+        const last = await channel.send(one, never);
+        assert.equal(last.outcome, "sent");
+        assert.match(last.note ?? "", /^rejected: b@example\.com/);
+        await channel.close();
+      });
+      assert.equal(smtp.received.length, 1);
+    });
+
+    it("is refused, with the words about each, when all of them are", async () => {
+      const { outcomes, server } = await toThree(
+        {
+          [a]: { code: 550, text: "5.1.1 no such user" },
+          [b]: { code: 552, text: "5.2.2 full" },
+          [c]: { code: 550, text: "5.1.1 no such user" },
+        },
+        1,
+      );
+      assert.deepEqual(outcomes, [
+        {
+          outcome: "refused",
+          code: "550",
+          reason: `taken for nobody: ${a} (550 5.1.1 no such user), ${b} (552 5.2.2 full), ${c} (550 5.1.1 no such user)`,
+        },
+      ]);
+      assert.deepEqual(server.received, []);
+    });
+
+    it("waits for the one that is only put off while the others are refused", async () => {
+      const { outcomes, server } = await toThree(
+        {
+          [a]: { code: 550, text: "no" },
+          [b]: { code: 451, text: "later", times: 1 },
+          [c]: { code: 550, text: "no" },
+        },
+        2,
+      );
+      assert.deepEqual([outcomes[0]?.outcome, outcomes[0]?.code], ["retry", "451"]);
+      assert.deepEqual(outcomes[1], {
+        outcome: "sent",
+        code: "250",
+        note: `rejected: ${a} (550), ${c} (550)`,
+      });
+      assert.deepEqual(server.received[0]?.to, [b]);
+    });
+  });
+
+  for (const drop of ["recipient", "data"] as const)
+    it(`is tried again when the connection ends at the ${drop}, and goes then`, async () => {
+      const one = message();
+      const { outcomes, server } = await sendAll({ drop }, {}, { of: [one, one] });
+      assert.equal(outcomes[0]?.outcome, "retry", JSON.stringify(outcomes));
+      assert.match(JSON.stringify(outcomes[0]), /closed|ECONNRESET/);
+      assert.deepEqual(outcomes[1], { outcome: "sent", code: "250" });
+      assert.equal(server.received.length, 1);
+    });
 
   for (const hang of ["connect", "data"] as const)
     it(`gives up at the deadline when the server hangs at ${hang}`, async () => {

@@ -137,7 +137,7 @@ describe("Slack", () => {
     [410, "channel_is_archived", "refused", "channel_is_archived", /unarchive/],
     [400, "too_many_attachments", "refused", "too_many_attachments"],
     [404, "<html>not here</html>", "refused", "http_404"],
-    [500, "rollup_error", "retry", "http_500"],
+    [500, "rollup_error", "retry", "rollup_error"],
     [503, "", "retry", "http_503"],
   ];
   for (const [status, body, expected, code, reason] of replies)

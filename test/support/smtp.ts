@@ -1,4 +1,4 @@
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { SMTPServer, type SMTPServerSession } from "smtp-server";
 import { makeTls, type TlsFiles } from "./tls.ts";
 
@@ -33,12 +33,18 @@ export interface SmtpOptions {
   readonly auth?: { readonly user: string; readonly pass: string };
   /** How many times a recipient is put off with 451 before it is taken. */
   readonly greylist?: number;
-  /** What is said to each recipient, by address. */
-  readonly recipients?: Readonly<Record<string, { readonly code: number; readonly text: string }>>;
+  /** What is said to each recipient, by address; only so many times, where they are given. */
+  readonly recipients?: Readonly<
+    Record<string, { readonly code: number; readonly text: string; readonly times?: number }>
+  >;
+  /** What is said to every sender. */
+  readonly refuseSender?: { readonly code: number; readonly text: string };
   /** What is said to every message. */
   readonly refuse?: { readonly code: number; readonly text: string };
   /** Where it stops answering. */
   readonly hang?: "connect" | "data";
+  /** Where it ends the connection, the first time only. */
+  readonly drop?: "recipient" | "data";
 }
 
 export interface Smtp {
@@ -48,6 +54,8 @@ export interface Smtp {
   readonly received: ReceivedMail[];
   /** Connections that were opened. */
   connections(): number;
+  /** How often each recipient was named, taken or not. */
+  asked(): ReadonlyMap<string, number>;
   /** What clients sent in clear; only of a `stripped` server. */
   wire(): string;
   close(): Promise<void>;
@@ -144,7 +152,15 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<Smtp> {
   const received: ReceivedMail[] = [];
   const seen = new Map<string, number>();
   const wire: Buffer[] = [];
+  const sockets = new Set<Socket>();
   let connections = 0;
+  let dropped = false;
+  const drops = (at: SmtpOptions["drop"]): boolean => {
+    if (dropped || options.drop !== at) return false;
+    dropped = true;
+    for (const socket of sockets) socket.destroy();
+    return true;
+  };
   const server = new SMTPServer({
     secure: tls === "implicit",
     key: files.key,
@@ -164,11 +180,18 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<Smtp> {
         callback(null, { user: username });
       else callback(smtpError(535, "5.7.8 authentication failed"));
     },
+    onMailFrom: (_, __, callback) => {
+      const { refuseSender } = options;
+      if (refuseSender === undefined) callback();
+      else callback(smtpError(refuseSender.code, refuseSender.text));
+    },
     onRcptTo: ({ address }, _, callback) => {
+      if (drops("recipient")) return;
       const answer = recipients[address];
       const times = (seen.get(address) ?? 0) + 1;
       seen.set(address, times);
-      if (answer !== undefined) callback(smtpError(answer.code, answer.text));
+      if (answer !== undefined && times <= (answer.times ?? times))
+        callback(smtpError(answer.code, answer.text));
       else if (times <= greylist) callback(smtpError(451, "4.7.1 greylisted, try again later"));
       else callback();
     },
@@ -176,7 +199,7 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<Smtp> {
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.on("end", () => {
-        if (options.hang === "data") return;
+        if (options.hang === "data" || drops("data")) return;
         if (options.refuse !== undefined) {
           callback(smtpError(options.refuse.code, options.refuse.text));
           return;
@@ -188,6 +211,10 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<Smtp> {
   });
   // A client that breaks off a handshake is an error of the server's to the library, not to a test.
   server.on("error", () => {});
+  server.server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
   if (tls === "stripped")
     server.server.prependListener("connection", (socket) => {
       socket.on("data", (chunk: Buffer) => wire.push(chunk));
@@ -202,6 +229,7 @@ export async function startSmtp(options: SmtpOptions = {}): Promise<Smtp> {
     ca: files.ca,
     received,
     connections: () => connections,
+    asked: () => seen,
     wire: () => Buffer.concat(wire).toString("utf8"),
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };

@@ -10,14 +10,14 @@ export interface TlsFiles {
   readonly key: string;
 }
 
-const subjects = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1";
+const localNames = "DNS:localhost,IP:127.0.0.1,IP:::1";
 const keyArguments = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
 
 /**
  * Makes an authority and a certificate of its for localhost and 127.0.0.1, with the `openssl` command. `expired`: it
- * was valid for one day, years ago.
+ * was valid for one day, years ago. `names`: whom it is for instead.
  */
-export function makeTls(options: { expired?: boolean } = {}): TlsFiles {
+export function makeTls(options: { expired?: boolean; names?: string } = {}): TlsFiles {
   const dir = mkdtempSync(path.join(tmpdir(), "targetvpc-tls-"));
   const file = (name: string): string => path.join(dir, name);
   const openssl = (args: string[]): void => {
@@ -44,7 +44,7 @@ export function makeTls(options: { expired?: boolean } = {}): TlsFiles {
       "-subj",
       "/CN=localhost",
       "-addext",
-      subjects,
+      `subjectAltName=${options.names ?? localNames}`,
       "-keyout",
       file("server.key"),
       "-out",
