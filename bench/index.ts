@@ -1,8 +1,9 @@
 /** Runs a benchmark by its name, or all of them: `npm run bench -- agent`. Each prints its figures and its rival's. */
 import { agent } from "./agent.ts";
+import { delivery } from "./delivery.ts";
 import { storage } from "./storage.ts";
 
-const benches: Readonly<Record<string, () => Promise<void>>> = { agent, storage };
+const benches: Readonly<Record<string, () => Promise<void>>> = { agent, delivery, storage };
 
 const wanted = process.argv.slice(2);
 for (const name of wanted.length > 0 ? wanted : Object.keys(benches)) {

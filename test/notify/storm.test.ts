@@ -1,30 +1,8 @@
 import assert from "node:assert/strict";
-import { systemClock } from "../../src/base/clock.ts";
-import { createHttpClient } from "../../src/base/http.ts";
-import { createRedactor } from "../../src/base/secret.ts";
-import type { Level } from "../../src/core/rule.ts";
-import { channelPlugins } from "../../src/notify/index.ts";
-import { createFleetMeter } from "../../src/notify/meter.ts";
-import { createNotifier, type Notifier } from "../../src/notify/notifier.ts";
-import { createRedisMeter } from "../../src/store/redis/meter.ts";
-import { createKeys } from "../../src/store/redis/keys.ts";
 import { eventually } from "../support/clock.ts";
-import { recordLog } from "../support/log.ts";
-import { openOutbox, outboxDir } from "../support/outbox.ts";
+import { startFleet, strike, type FleetAgent } from "../support/fleet.ts";
 import { startRedis, type TestRedis } from "../support/redis.ts";
-import { openQueues, type QueueAgent } from "../support/redis-outbox.ts";
 import { startDingtalk, startFeishu, type Robot } from "../support/robots.ts";
-import { message, sourced, spec } from "./kit.ts";
-
-/** So many agents share a connection; each leads and is led for itself. */
-const perConnection = 50;
-const stormMs = 10_000;
-
-interface Agent {
-  readonly node: string;
-  readonly level: Level;
-  readonly notifier: Notifier;
-}
 
 describe("a storm", () => {
   let server: TestRedis;
@@ -37,72 +15,14 @@ describe("a storm", () => {
     await server.stop();
   });
 
-  /** Agents with both robots; one in ten will be critical. */
   const fleet = async (
     names: readonly string[],
     robots: readonly Robot[],
     prefix: string,
-  ): Promise<readonly Agent[]> => {
-    const { log } = recordLog();
-    const clock = systemClock;
-    const http = createHttpClient();
-    stops.push(async () => http.close());
-    const dir = outboxDir();
-    const [dingtalk, feishu] = robots;
-    let queues: QueueAgent | null = null;
-    const agents: Agent[] = [];
-    for (const [at, node] of names.entries()) {
-      if (queues === null || at % perConnection === 0) {
-        queues = await openQueues(server.settings({ prefix }), { leadMs: 5_000, graceMs: 0 });
-        const { stop } = queues;
-        stops.push(stop);
-      }
-      const { connection, receipts, again } = queues;
-      const notifier = createNotifier({
-        plugins: channelPlugins,
-        outbox: openOutbox({ clock, log, receipts, shared: again(), dir: `${dir}/${at}` }),
-        receipts,
-        meter: createFleetMeter({
-          meter: createRedisMeter(connection, createKeys(prefix)),
-          clock,
-          log,
-        }),
-        clock,
-        log,
-        http,
-        redactor: createRedactor(),
-        random: Math.random,
-        language: () => "en",
-        node: { cluster: "prod", name: node, ip: "192.0.2.1" },
-      });
-      stops.push(() => notifier.stop(0));
-      notifier.configure([
-        sourced(spec({ type: "dingtalk", webhook_url: dingtalk?.url ?? "" })),
-        sourced(spec({ type: "feishu", webhook_url: feishu?.url ?? "" })),
-      ]);
-      agents.push({ node, level: at % 10 === 3 ? "critical" : "warning", notifier });
-    }
+  ): Promise<readonly FleetAgent[]> => {
+    const { agents, stop } = await startFleet(names, { server, robots, prefix });
+    stops.push(stop);
     return agents;
-  };
-
-  /** All alert, or recover, at some moment within the ten seconds. */
-  const strike = async (agents: readonly Agent[], kind: "firing" | "resolved"): Promise<void> => {
-    await Promise.all(
-      agents.map(async ({ node, level, notifier }) => {
-        await systemClock.sleep(Math.random() * stormMs);
-        const value = 80 + Math.random() * 20;
-        const about = {
-          id: `alert-${node}`,
-          level,
-          value,
-          status: kind,
-          subject: { node: { cluster: "prod", name: node, ip: "192.0.2.1" } },
-          ...(kind === "resolved" ? { endedAtMs: Date.now(), value: 20 } : {}),
-        };
-        const news = message(kind, about, { publicUrl: "https://alerts.example" });
-        await notifier.notify(news, null);
-      }),
-    );
   };
 
   const named = (robot: Robot, names: readonly string[], from: number): string[] => {
@@ -112,7 +32,7 @@ describe("a storm", () => {
   };
 
   /** In a text, no critical node comes after one that is not. */
-  const isOrdered = (text: string, agents: readonly Agent[]): boolean => {
+  const isOrdered = (text: string, agents: readonly FleetAgent[]): boolean => {
     const places = (wanted: boolean): number[] =>
       agents
         .filter(({ level }) => (level === "critical") === wanted)
