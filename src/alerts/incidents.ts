@@ -1,5 +1,6 @@
 import type { AlertSubject, Incident, Transition } from "../core/alert.ts";
 import type { MessageTopic, Mute } from "../core/mute.ts";
+import { takeUp } from "./acknowledgements.ts";
 import { decide, settleFlapping, type DecideSettings, type Decision } from "./decide.ts";
 import { Handover } from "./handover.ts";
 import { holdBack } from "./hold.ts";
@@ -161,6 +162,17 @@ export class Incidents {
     return record.incident;
   }
 
+  /** Learns who takes care of what, by what was said to other agents. Never rejects. */
+  async learnAcknowledgements(): Promise<void> {
+    const { acknowledgements } = this.#deps;
+    if (acknowledgements === undefined) return;
+    await acknowledgements.refresh();
+    for (const [key, record] of this.#records.all()) {
+      const taken = takeUp(record, acknowledgements.of(record.incident.id));
+      if (taken !== null) this.#records.set(key, taken);
+    }
+  }
+
   /** Why people are told nothing of an open incident now, by what is known; null: they are, or it is over. */
   muteOf(incident: Incident): Mute | null {
     if (incident.status !== "firing") return null;
@@ -234,7 +246,12 @@ export class Incidents {
     const topics = decisions.flatMap((decision): MessageTopic[] =>
       decision === null || decision.message === null ? [] : [decision.record.incident],
     );
-    if (topics.length > 0) await this.#deps.mutes?.learn(topics, this.#open());
+    if (topics.length === 0) return;
+    await this.#deps.mutes?.learn(topics, this.#open());
+    // Of what begins now, nobody can have said anything.
+    const isKnown = (one: Decision | null): boolean =>
+      one !== null && one.message !== null && one.record.incident.id !== "";
+    if (decisions.some(isKnown)) await this.learnAcknowledgements();
   }
 
   #held(before: AlertRecord | undefined, decision: Decision): Decision {

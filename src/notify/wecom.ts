@@ -79,6 +79,25 @@ interface Layout {
   readonly calls: string;
 }
 
+/** Most of what a message may have; what is left is for what happened. */
+const maxLinkShare = 0.6;
+
+/**
+ * The links of a message as far as there is room for them, the most useful ones first: what is told must not be
+ * shortened for a link, and half a link is none.
+ */
+function linksWithin({ actions, links }: Rendered, layout: Layout): string {
+  const kept: string[] = [];
+  let room = layout.maxBytes * maxLinkShare;
+  for (const { label, url } of [...links, ...actions]) {
+    const text = layout.link(label, url);
+    room -= Buffer.byteLength(text) + 1;
+    if (room < 0) break;
+    kept.push(text);
+  }
+  return kept.join("\n");
+}
+
 /** The content with its links, or without them where they leave no room. */
 function fitContent(rendered: Rendered, layout: Layout): string {
   const title = layout.title(truncateBytes(escapeContent(rendered.title), maxTitleBytes));
@@ -86,7 +105,7 @@ function fitContent(rendered: Rendered, layout: Layout): string {
     [title, rows.map((row) => layout.row(row)).join("\n"), links, layout.calls]
       .filter((part) => part !== "")
       .join("\n");
-  const links = rendered.links.map(({ label, url }) => layout.link(label, url)).join("\n");
+  const links = linksWithin(rendered, layout);
   const whole = fitRows(rendered, layout.maxBytes, build(links));
   return Buffer.byteLength(whole) <= layout.maxBytes
     ? whole
