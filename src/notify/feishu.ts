@@ -172,7 +172,7 @@ function warnings(settings: RobotSettings): string[] {
 /** Feishu and Lark custom bots, by interactive cards. */
 export const feishu = defineChannel<RobotSettings>({
   type: "feishu",
-  doc: "A Feishu or Lark group by its custom bot: cards, coloured by level.",
+  doc: "A Feishu or Lark group by its custom bot: cards with buttons, coloured by level.",
   settings: robotSettings,
   fromFile: ["webhook_url", "secret"],
   example: {

@@ -73,7 +73,7 @@ const savedJob = v.looseObject({
     evidence: v.fallback(v.nullable(savedEvidence), null),
     publicUrl: v.fallback(nullableText, null),
     // Another version may know of other actions; without a button a message is one still.
-    actions: v.fallback(v.optional(v.array(savedAction), []), []),
+    actions: v.exactOptional(v.fallback(v.array(savedAction), [])),
   }),
 });
 
