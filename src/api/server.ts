@@ -113,6 +113,11 @@ function malformed(ctx: Context): Reply | null {
   return isWellFormed(ctx) ? null : problem(400, "the address is not well-formed");
 }
 
+/** A path as a log may have it: that of a link is the right to what it does. */
+function shownPath(path: string): string {
+  return path.replace(/^(\/actions\/).+/, "$1***");
+}
+
 type ReadBody = (route: Route, ctx: Context) => Promise<BodyResult>;
 
 async function readBody(route: Route, { req }: Context): Promise<BodyResult> {
@@ -199,7 +204,8 @@ function createApp(deps: ApiDeps, draining: () => boolean): Koa<RequestState> {
     });
   const failed = (cause: unknown, ctx: Context): Reply => {
     const known = problemOf(cause, redactor);
-    if (known === null) log.error("request failed", { method: ctx.method, path: ctx.path, cause });
+    if (known === null)
+      log.error("request failed", { method: ctx.method, path: shownPath(ctx.path), cause });
     return known ?? problem(500, "the agent failed to answer; its log says why");
   };
   const app = new Koa<RequestState>();

@@ -79,20 +79,18 @@ interface Layout {
   readonly calls: string;
 }
 
-/** Most of what a message may have; what is left is for what happened. */
+/** The share of a message that links may have; the rest is for what happened. */
 const maxLinkShare = 0.6;
 
-/**
- * The links of a message as far as there is room for them, the most useful ones first: what is told must not be
- * shortened for a link, and half a link is none.
- */
-function linksWithin({ actions, links }: Rendered, layout: Layout): string {
+/** The links of a message that there is room for, the most useful ones first: half a link is none. */
+function linksWithin({ actions: [main, ...others], links }: Rendered, layout: Layout): string {
   const kept: string[] = [];
   let room = layout.maxBytes * maxLinkShare;
-  for (const { label, url } of [...links, ...actions]) {
+  for (const { label, url } of [...(main === undefined ? [] : [main]), ...links, ...others]) {
     const text = layout.link(label, url);
-    room -= Buffer.byteLength(text) + 1;
-    if (room < 0) break;
+    const bytes = Buffer.byteLength(text) + 1;
+    if (bytes > room) continue;
+    room -= bytes;
     kept.push(text);
   }
   return kept.join("\n");

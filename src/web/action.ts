@@ -8,7 +8,7 @@ import { style } from "./style.ts";
 import { words } from "./words.ts";
 
 const formStyle = new Html(`
-main{max-width:560px;padding-top:24px}
+main{max-width:560px;padding-top:24px}h1{margin-bottom:12px}
 dl{display:grid;grid-template-columns:auto 1fr;gap:4px 16px;margin:0 0 12px}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 label{display:block;margin:14px 0 4px}

@@ -147,6 +147,15 @@ describe("the page of a link", () => {
     }
   });
 
+  it("is in no log, also when the agent fails", async () => {
+    view.links.set("hush-hush", link());
+    view.failure = new TypeError("broken");
+    assert.equal((await press("hush-hush", "who=ada")).status, 500);
+    const log = api.log.join("\n");
+    assert.match(log, /request failed/);
+    assert.ok(!log.includes("hush-hush"), log);
+  });
+
   it("is the right to nothing else: a link opens no other address", async () => {
     for (const path of ["/api/silences", "/api/alerts", "/"])
       assert.equal((await api.ask(path)).status, 401);
