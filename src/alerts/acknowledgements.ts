@@ -3,6 +3,7 @@ import type { Acknowledgement, AcknowledgementPort } from "../core/action.ts";
 import { errorText } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { withIncident, type AlertRecord } from "./record.ts";
+import type { Records } from "./records.ts";
 
 /** A message is held up no longer than this by a store that hangs; one that is there answers within milliseconds. */
 const patienceMs = 300;
@@ -27,17 +28,19 @@ export class Acknowledgements {
     return this.#deps.clock.monotonic() - this.#askedAtMs;
   }
 
-  /** Of an alert, by its incident's id. */
-  of(alert: string): Acknowledgement | undefined {
-    return this.#known.get(alert);
-  }
-
-  /** Asks the store, and waits a moment for its answer; without one, what was known stays. Never rejects. */
-  async refresh(): Promise<void> {
+  /**
+   * Asks the store, waits a moment for its answer, and has records take up what is known then. Never rejects: without
+   * an answer, what was known stays.
+   */
+  async teach(records: Pick<Records, "all" | "set">): Promise<void> {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = null;
     });
     await atMost(this.#deps.clock, patienceMs, this.#asking);
+    for (const [key, record] of records.all()) {
+      const taken = takeUp(record, this.#known.get(record.incident.id));
+      if (taken !== null) records.set(key, taken);
+    }
   }
 
   async #ask(): Promise<void> {
@@ -55,7 +58,7 @@ export class Acknowledgements {
  * A record that takes up what somebody said elsewhere; null: nothing new. Each is taken up once, so that one which an
  * escalation has broken stays broken. Pure.
  */
-export function takeUp(record: AlertRecord, said: Acknowledgement | undefined): AlertRecord | null {
+function takeUp(record: AlertRecord, said: Acknowledgement | undefined): AlertRecord | null {
   if (said === undefined || record.incident.status !== "firing") return null;
   if (record.acknowledgement === said.id) return null;
   return {

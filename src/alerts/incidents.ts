@@ -1,6 +1,5 @@
 import type { AlertSubject, Incident, Transition } from "../core/alert.ts";
 import type { MessageTopic, Mute } from "../core/mute.ts";
-import { takeUp } from "./acknowledgements.ts";
 import { decide, settleFlapping, type DecideSettings, type Decision } from "./decide.ts";
 import { Handover } from "./handover.ts";
 import { holdBack } from "./hold.ts";
@@ -164,13 +163,7 @@ export class Incidents {
 
   /** Learns who takes care of what, by what was said to other agents. Never rejects. */
   async learnAcknowledgements(): Promise<void> {
-    const { acknowledgements } = this.#deps;
-    if (acknowledgements === undefined) return;
-    await acknowledgements.refresh();
-    for (const [key, record] of this.#records.all()) {
-      const taken = takeUp(record, acknowledgements.of(record.incident.id));
-      if (taken !== null) this.#records.set(key, taken);
-    }
+    await this.#deps.acknowledgements?.teach(this.#records);
   }
 
   /** Why people are told nothing of an open incident now, by what is known; null: they are, or it is over. */
