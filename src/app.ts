@@ -6,6 +6,7 @@ import { createApi, type Api } from "./api/server.ts";
 import { atMost, everySlot } from "./base/every.ts";
 import type { Policy } from "./rules/book.ts";
 import { previewChannel } from "./notify/preview.ts";
+import { renderAction } from "./web/action.ts";
 import { createPage } from "./web/page.ts";
 import { Published } from "./documents.ts";
 import { partsStatus, switchedOff } from "./health.ts";
@@ -75,6 +76,8 @@ export class App {
     const onError = (cause: unknown): void => log.error("tick failed", { cause: errorText(cause) });
     this.#running.push(everySlot(clock, intervalMs, (slotMs) => this.#tick(slotMs), onError));
     await settled(storage.backend, clock, storeMs);
+    await this.#parts.signingKeys.restore();
+    await this.#refreshKeys();
     await this.#restore();
     this.#restored.resolve(undefined);
     notifier.keepFiring(() => ({
@@ -220,6 +223,13 @@ export class App {
     if (this.#running.length > 0) void this.#effective.flush();
   }
 
+  /** Without links there is nothing to sign. */
+  async #refreshKeys(): Promise<void> {
+    const { signingKeys, storage } = this.#parts;
+    if (this.#settings.config.server.public_url !== null)
+      await signingKeys.refresh(storage.backend.epoch());
+  }
+
   #heartbeat(): Running {
     const { clock } = this.#deps;
     const { backend, states, receipts, drift } = this.#parts.storage;
@@ -233,7 +243,13 @@ export class App {
         states.resend();
         this.#effective.resend();
       }
-      await Promise.all([states.flush(), receipts.flush(), this.#effective.flush(), drift.check()]);
+      await Promise.all([
+        states.flush(),
+        receipts.flush(),
+        this.#effective.flush(),
+        drift.check(),
+        this.#refreshKeys(),
+      ]);
       return { ...this.node, version, lastSeenMs: clock.now() };
     });
   }
@@ -251,7 +267,14 @@ export class App {
       ready: () => !this.#draining && this.#parts.ticker.ticks > 0,
     });
     const renderPage = createPage({ view, clock, redactor });
-    return createApi({ ...this.#deps, view, settings: settings.config.server, renderPage });
+    return createApi({
+      ...this.#deps,
+      view,
+      settings: settings.config.server,
+      renderPage,
+      renderAction: (page, language) =>
+        renderAction(page, language, (text) => redactor.redact(text)),
+    });
   }
 
   #components(): Readonly<Record<string, ComponentStatus>> {

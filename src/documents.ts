@@ -1,11 +1,15 @@
 import * as v from "valibot";
+import type { SigningKey } from "./core/action.ts";
 import { errorText } from "./core/errors.ts";
 import type { Clock, Log } from "./core/ports.ts";
 import type { AnswerCache } from "./admin/cache.ts";
+import { SigningKeys } from "./alerts/links/keys.ts";
 import { Silences } from "./alerts/silences.ts";
+import type { Redactor } from "./base/secret.ts";
 import type { Silence } from "./core/silence.ts";
 import type { Backend } from "./store/contract.ts";
 import type { LocalFiles } from "./store/local.ts";
+import { signingKeySchema } from "./store/link.ts";
 import { silenceSchema } from "./store/silence.ts";
 
 const stamped = v.pipe(v.string(), v.parseJson(), v.object({ received_at: v.number() }));
@@ -61,6 +65,36 @@ export function createSilences(deps: {
   const save = (silences: readonly Silence[]): Promise<void> =>
     local.write(file, JSON.stringify(silences));
   return new Silences({ port: backend.silences, saved: { load, save }, clock, log });
+}
+
+const savedKeys = v.pipe(v.string(), v.parseJson(), v.array(signingKeySchema));
+
+/** The keys that sign links, those known last beside the agent too, where only its user reads. */
+export function createSigningKeys(deps: {
+  readonly backend: Backend;
+  readonly local: LocalFiles;
+  readonly file: string;
+  readonly redactor: Redactor;
+  readonly clock: Clock;
+  readonly log: Log;
+}): SigningKeys {
+  const { backend, local, file, redactor, clock, log } = deps;
+  const load = async (): Promise<readonly SigningKey[]> => {
+    const text = await local.read(file);
+    const saved = v.safeParse(savedKeys, text);
+    if (saved.success) return saved.output;
+    if (text !== null) log.warn("keys for links of an earlier run unreadable", { file });
+    return [];
+  };
+  const save = (keys: readonly SigningKey[]): Promise<void> =>
+    local.write(file, JSON.stringify(keys));
+  return new SigningKeys({
+    port: backend.signingKeys,
+    saved: { load, save },
+    redactor,
+    clock,
+    log,
+  });
 }
 
 /** Publishes a document of this node in the shared store; what could not be sent is sent with a later call. */

@@ -5,7 +5,10 @@ import { nodeId, type NodeIdentity } from "./core/node.ts";
 import type { Clock, Log } from "./core/ports.ts";
 import { seriesKey } from "./core/series.ts";
 import type { AdminSync } from "./admin/sync.ts";
+import { Acknowledgements } from "./alerts/acknowledgements.ts";
 import { Incidents } from "./alerts/incidents.ts";
+import type { SigningKeys } from "./alerts/links/keys.ts";
+import { actionLinks } from "./alerts/links/links.ts";
 import type { Telling } from "./alerts/telling.ts";
 import { createMutes } from "./alerts/mutes.ts";
 import type { Silences } from "./alerts/silences.ts";
@@ -20,7 +23,7 @@ import { createNotifier, type Notifier } from "./notify/notifier.ts";
 import { Engine } from "./rules/engine.ts";
 import { createAdminLink, recordsTarget } from "./admin-link.ts";
 import { createCollecting, type Collecting } from "./collecting.ts";
-import { createSilences } from "./documents.ts";
+import { createSigningKeys, createSilences } from "./documents.ts";
 import { partsStatus } from "./health.ts";
 import { apiAccess, createKubernetesLink } from "./kubernetes-link.ts";
 import type { Cluster } from "./kubernetes/cluster.ts";
@@ -59,6 +62,8 @@ export interface Parts {
   readonly kubernetes: Cluster | null;
   readonly engine: Engine;
   readonly silences: Silences;
+  readonly acknowledgements: Acknowledgements;
+  readonly signingKeys: SigningKeys;
   readonly incidents: Incidents;
   readonly ticker: Ticker;
 }
@@ -127,6 +132,7 @@ function course(
 /** Tells people and records about an incident. */
 function teller(
   parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
+  signingKeys: SigningKeys,
   cluster: () => Cluster | null,
 ): (telling: Telling) => Promise<void> {
   const { notifier, admin, settings } = parts;
@@ -145,16 +151,43 @@ function teller(
       evidence: found,
       publicUrl: settings.config.server.public_url,
     };
-    if (message !== null)
-      await notifier.notify({ ...about, kind: message }, subject.channels, again);
+    if (message !== null) {
+      const actions = actionLinks(
+        { kind: message, incident },
+        about.publicUrl,
+        signingKeys.current,
+        parts.clock.now(),
+      );
+      await notifier.notify({ ...about, kind: message, actions }, subject.channels, again);
+    }
     if (record !== null && admin !== null)
       await notifier.deliver(recordsTarget, { ...about, kind: record }, again);
   };
 }
 
+type Quiet = Pick<Parts, "silences" | "acknowledgements" | "signingKeys">;
+
+/** What keeps people from being told, and what they say so with. */
+function createQuiet(parts: Foundation & Pick<Parts, "storage">): Quiet {
+  const { clock, log, node, storage } = parts;
+  const file = fileName("silences", nodeId(node));
+  const silences = createSilences({ ...storage, file, clock, log });
+  const acknowledgements = new Acknowledgements({
+    port: storage.backend.acknowledgements,
+    clock,
+    log,
+  });
+  const signingKeys = createSigningKeys({
+    ...parts,
+    ...storage,
+    file: fileName("links", nodeId(node)),
+  });
+  return { silences, acknowledgements, signingKeys };
+}
+
 function judging(
   parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
-): Pick<Parts, "kubernetes" | "engine" | "silences" | "incidents" | "ticker"> {
+): Pick<Parts, "kubernetes" | "engine" | "incidents" | "ticker" | keyof Quiet> {
   const { clock, log, node, inForce, nodeFacts, storage } = parts;
   const { collection } = parts.collecting;
   const { states, series } = storage;
@@ -166,16 +199,16 @@ function judging(
   });
   engine.setFacts(nodeFacts.current);
   nodeFacts.onChange((facts) => engine.setFacts(facts));
-  const file = fileName("silences", nodeId(node));
-  const silences = createSilences({ ...storage, file, clock, log });
+  const quiet = createQuiet(parts);
   const incidents = new Incidents({
     clock,
     log,
     port: states.port("incident:"),
     settings: () => inForce.runtime,
     newId: randomUUID,
-    mutes: createMutes({ silences, settings: () => inForce.runtime, clock }),
-    tell: teller(parts, () => kubernetes),
+    acknowledgements: quiet.acknowledgements,
+    mutes: createMutes({ ...quiet, settings: () => inForce.runtime, clock }),
+    tell: teller(parts, quiet.signingKeys, () => kubernetes),
     kept: () => atMost(clock, keptMs, storage.outbox.kept()),
   });
   const kubernetes = createKubernetesLink({
@@ -197,7 +230,7 @@ function judging(
     writeDelayMs: () => writeDelayMs(nodeId(node), intervalMs()),
     onError: (cause) => log.error("judging failed", { cause: errorText(cause) }),
   });
-  return { kubernetes, engine, silences, incidents, ticker };
+  return { kubernetes, engine, ...quiet, incidents, ticker };
 }
 
 /** Puts all parts together; constructing starts nothing and asks nothing but the host's own tables. */

@@ -5,7 +5,9 @@ import { exposedLabels, exposedMetric } from "./core/exposed.ts";
 import type { Row } from "./core/series.ts";
 import type { Family } from "./core/family.ts";
 import type { AdminSync } from "./admin/sync.ts";
+import type { Acknowledgements } from "./alerts/acknowledgements.ts";
 import type { Incidents } from "./alerts/incidents.ts";
+import type { SigningKeys } from "./alerts/links/keys.ts";
 import type { Silences } from "./alerts/silences.ts";
 import type { AgentView, SourceState } from "./api/ports.ts";
 import type { Collection } from "./collect/runner.ts";
@@ -13,6 +15,7 @@ import type { Clock } from "./core/ports.ts";
 import type { Notifier } from "./notify/notifier.ts";
 import { createOwnMetrics, processMetrics } from "./telemetry/agent.ts";
 import { writeFamilies } from "./telemetry/exposition.ts";
+import { createActionView } from "./action-view.ts";
 import { acceptAlert } from "./foreign-alert.ts";
 import { takeReports } from "./reported-alerts.ts";
 import { ownHistograms, ownMetrics, type MeasuredParts } from "./own-metrics.ts";
@@ -27,6 +30,8 @@ export interface ViewParts extends MeasuredParts {
   readonly collection: Collection;
   readonly incidents: Incidents;
   readonly silences: Silences;
+  readonly acknowledgements: Acknowledgements;
+  readonly signingKeys: SigningKeys;
   readonly notifier: Notifier;
   readonly admin: AdminSync | null;
   readonly kubernetes: Cluster | null;
@@ -101,17 +106,16 @@ async function configOf(
 /** A page that is looked at again and again asks the store no more often. */
 const lookEveryMs = 5_000;
 
-type QuietView = Pick<AgentView, "acknowledge" | "mutes" | "silences" | "silence" | "endSilence">;
+type QuietView = Pick<AgentView, "mutes" | "silences" | "silence" | "endSilence">;
 
 /** What keeps people from being told. */
-function quietView({ silences, incidents, storage, restored }: ViewParts): QuietView {
+function quietView({ silences, incidents, storage, acknowledgements }: ViewParts): QuietView {
   return {
-    acknowledge: async (id, by) => {
-      await restored;
-      return incidents.acknowledge(id, by);
-    },
     mutes: async () => {
-      if (silences.ageMs >= lookEveryMs) await silences.refresh();
+      await Promise.all([
+        silences.ageMs >= lookEveryMs ? silences.refresh() : null,
+        acknowledgements.ageMs >= lookEveryMs ? incidents.learnAcknowledgements() : null,
+      ]);
       return (incident) => incidents.muteOf(incident);
     },
     silences: () => storage.backend.silences.list(),
@@ -179,6 +183,7 @@ export function createView(parts: ViewParts): AgentView {
     incidents: () => incidents.list(),
     ...inward(parts),
     ...quietView(parts),
+    ...createActionView(parts),
     channels: () => notifier.states(),
     testChannel: (name) => notifier.test(name),
     receipts: (query) => storage.receipts.list(query),

@@ -161,6 +161,11 @@ export class Incidents {
     return record.incident;
   }
 
+  /** Learns who takes care of what, by what was said to other agents. Never rejects. */
+  async learnAcknowledgements(): Promise<void> {
+    await this.#deps.acknowledgements?.teach(this.#records);
+  }
+
   /** Why people are told nothing of an open incident now, by what is known; null: they are, or it is over. */
   muteOf(incident: Incident): Mute | null {
     if (incident.status !== "firing") return null;
@@ -234,7 +239,12 @@ export class Incidents {
     const topics = decisions.flatMap((decision): MessageTopic[] =>
       decision === null || decision.message === null ? [] : [decision.record.incident],
     );
-    if (topics.length > 0) await this.#deps.mutes?.learn(topics, this.#open());
+    if (topics.length === 0) return;
+    await this.#deps.mutes?.learn(topics, this.#open());
+    // Of what begins now, nobody can have said anything.
+    const isKnown = (one: Decision | null): boolean =>
+      one !== null && one.message !== null && one.record.incident.id !== "";
+    if (decisions.some(isKnown)) await this.learnAcknowledgements();
   }
 
   #held(before: AlertRecord | undefined, decision: Decision): Decision {

@@ -8,6 +8,7 @@ import {
 } from "../core/mute.ts";
 import { nodeId, type NodeIdentity } from "../core/node.ts";
 import { globMatches } from "../core/rule.ts";
+import type { Labels } from "../core/series.ts";
 import { silenceState, type Silence } from "../core/silence.ts";
 
 function anyMatches(patterns: readonly string[] | null, ...texts: readonly string[]): boolean {
@@ -21,13 +22,24 @@ function isOfNode(patterns: readonly string[] | null, node: NodeIdentity): boole
   return anyMatches(patterns, node.name, nodeId(node));
 }
 
+/** Whether labels fit the patterns of a silence; `only`: and are no more than those. */
+function hasLabels(labels: Labels, patterns: Labels, only: boolean): boolean {
+  const entries = Object.entries(patterns);
+  return (
+    (!only || Object.keys(labels).length === entries.length) &&
+    entries.every(
+      ([name, pattern]) => Object.hasOwn(labels, name) && globMatches(pattern, labels[name] ?? ""),
+    )
+  );
+}
+
 /** Whether a silence is about a message at some time. */
 export function isSilenced(
   silence: Silence,
   { subject, level }: MessageTopic,
   nowMs: number,
 ): boolean {
-  const { node, cluster, rule, index, level: levels, labels } = silence.matchers;
+  const { node, cluster, rule, index, level: levels, labels, onlyLabels } = silence.matchers;
   return (
     silenceState(silence, nowMs) === "active" &&
     isOfNode(node, subject.node) &&
@@ -35,10 +47,7 @@ export function isSilenced(
     anyMatches(rule, subject.rule) &&
     anyMatches(index, subject.index) &&
     (levels === null || levels.includes(level)) &&
-    Object.entries(labels).every(
-      ([name, pattern]) =>
-        Object.hasOwn(subject.labels, name) && globMatches(pattern, subject.labels[name] ?? ""),
-    )
+    hasLabels(subject.labels, labels, onlyLabels === true)
   );
 }
 

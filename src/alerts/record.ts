@@ -38,6 +38,8 @@ export interface AlertRecord {
   readonly untold: readonly News[];
   /** When it is over unless its sender reports it again; missing: nobody will say when it is over. */
   readonly untilMs?: number;
+  /** The acknowledgement said to another agent that was taken up last; missing: none was. */
+  readonly acknowledgement?: string;
 }
 
 const minuteMs = 60_000;
@@ -180,6 +182,7 @@ const savedRecord = v.object({
   // An older version handed over what it had decided without noting it.
   untold: v.optional(v.array(savedNews), []),
   untilMs: v.exactOptional(v.number()),
+  acknowledgement: v.exactOptional(v.string()),
 });
 
 /** A saved record; throws on anything that is none. */

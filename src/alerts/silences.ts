@@ -62,10 +62,15 @@ export class Silences {
     this.#learn([...this.#known.filter(({ id }) => id !== silence.id), silence]);
   }
 
+  /** The silence of an id, one that is over too; null: there is none. Rejects as the store does. */
+  async find(id: string): Promise<Silence | null> {
+    return (await this.#deps.port.list()).find((silence) => silence.id === id) ?? null;
+  }
+
   /** Ends a silence now; one that is over stays as it is. Null: there is none of that id. Rejects as the store does. */
   async end(id: string): Promise<Silence | null> {
-    const found = (await this.#deps.port.list()).find((silence) => silence.id === id);
-    if (found === undefined) return null;
+    const found = await this.find(id);
+    if (found === null) return null;
     const nowMs = this.#deps.clock.now();
     if (silenceState(found, nowMs) === "expired") return found;
     const ended = { ...found, endsAtMs: nowMs };

@@ -1,6 +1,7 @@
 import type { Transition } from "../core/alert.ts";
 import type { Mute } from "../core/mute.ts";
 import type { Clock, Log, StatePort } from "../core/ports.ts";
+import type { Acknowledgements } from "./acknowledgements.ts";
 import type { DecideSettings, Decision } from "./decide.ts";
 import type { Mutes } from "./mutes.ts";
 import type { News } from "./record.ts";
@@ -35,6 +36,8 @@ export interface IncidentDeps {
   readonly newId: () => string;
   /** What holds messages back; without it, nothing does. */
   readonly mutes?: Mutes;
+  /** Who takes care of alerts by what was said to other agents; without it, only what is said here counts. */
+  readonly acknowledgements?: Acknowledgements;
   /** Called after the new state was saved (or saving failed and was logged). What it rejects is told again later. */
   readonly tell: (telling: Telling) => Promise<void>;
   /** Resolves when what was told so far would be found after a crash; without it, it is at once. */

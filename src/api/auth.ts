@@ -54,7 +54,7 @@ function checkLoopback({ access, headers, remoteAddress }: Asked): Reply | null 
 
 /** The refusal of a request that may not do what it asks for; null when it may. */
 export function refusal(asked: Asked, settings: ApiSettings): Reply | null {
-  if (asked.access === "probe") return null;
+  if (asked.access === "probe" || asked.access === "link") return null;
   if (asked.access === "read" && settings.protect !== "all") return null;
   return settings.token === null
     ? checkLoopback(asked)

@@ -1,3 +1,4 @@
+import type { Acted, ActionClaim, ActionEnd, LinkReading } from "../core/action.ts";
 import type { Incident } from "../core/alert.ts";
 import type { ChannelSpec, Outcome, Receipt } from "../core/delivery.ts";
 import type { Mute } from "../core/mute.ts";
@@ -133,7 +134,18 @@ export interface AgentView {
   silence(silence: Silence): Promise<void>;
   /** Ends one now; null: there is none of that id. */
   endSilence(id: string): Promise<Silence | null>;
+  /** Null: no such open incident on this node. */
   acknowledge(id: string, by: string): Promise<Incident | null>;
+  /** Says it to the agents of other nodes, of which one may have that alert; false: people were told of none, or it is over. */
+  acknowledgeElsewhere(id: string, by: string): Promise<boolean>;
+  /** Reads a link of a message, whichever agent signed it. */
+  readLink(token: string): Promise<LinkReading>;
+  /** When what a link does would end; null: no clock ends it. */
+  actionEnd(claim: ActionClaim): ActionEnd | null;
+  /** In whose time people are told. */
+  actionTimezone(): string;
+  /** Does what a link is the right to. Rejects with STORE_UNAVAILABLE or CONFLICT. */
+  act(link: Extract<LinkReading, { ok: true }>, by: string): Promise<Acted>;
   acceptAlert(alert: ForeignAlert): Promise<ForeignOutcome>;
   /** Takes alerts that their sender reports again and again. */
   takeReports(alerts: readonly ReportedAlert[]): Promise<void>;

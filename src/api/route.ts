@@ -2,14 +2,17 @@ import type { IncomingHttpHeaders } from "node:http";
 import * as v from "valibot";
 import { parseWith } from "../base/parse.ts";
 import type { Redactor } from "../base/secret.ts";
+import type { ActionPage } from "../core/action.ts";
 import type { Language } from "../core/delivery.ts";
 import type { Clock } from "../core/ports.ts";
 import { invalid } from "./problem.ts";
 import type { Reply } from "./reply.ts";
 import type { AgentView } from "./ports.ts";
 
-/** What a request has to be allowed: nothing, to read, or to change something. */
-export type Access = "probe" | "read" | "write";
+/**
+ * What a request has to be allowed: nothing, to read, to change something; of a `link`, its own address is the right.
+ */
+export type Access = "probe" | "read" | "write" | "link";
 
 /** What a handler may know of a request. */
 export interface Call {
@@ -47,6 +50,8 @@ export interface RouteDeps {
   readonly clock: Clock;
   readonly redactor: Redactor;
   readonly renderPage: (language: Language) => Promise<string>;
+  /** The page of a link in a language, as HTML. */
+  readonly renderAction: (page: ActionPage, language: Language) => string;
   /** Whether the server is about to stop. */
   readonly draining: () => boolean;
 }

@@ -13,6 +13,7 @@ import type { AgentView, ApiSettings } from "./ports.ts";
 import { problem, problemOf } from "./problem.ts";
 import type { Reply } from "./reply.ts";
 import type { Route, RouteDeps } from "./route.ts";
+import { actionsRoutes } from "./routes/actions.ts";
 import { alertRoutes } from "./routes/alert.ts";
 import { alertmanagerRoutes } from "./routes/alertmanager.ts";
 import { alertsRoutes } from "./routes/alerts.ts";
@@ -45,6 +46,8 @@ export interface ApiDeps {
   readonly redactor: Redactor;
   /** The status page in a language, as HTML. */
   readonly renderPage: (language: Language) => Promise<string>;
+  /** The page of a link in a language, as HTML. */
+  readonly renderAction: RouteDeps["renderAction"];
   readonly timeouts?: ServerTimeouts;
 }
 
@@ -87,6 +90,7 @@ export function allRoutes(deps: RouteDeps): Route[] {
     silencesRoutes,
     deliveriesRoutes,
     prometheusRoutes,
+    actionsRoutes,
     pagesRoutes,
   ].flatMap((routes) => routes(deps));
 }
@@ -107,6 +111,11 @@ function malformed(ctx: Context): Reply | null {
   if (ctx.req.httpVersion === "1.1" && ctx.req.headers.host === undefined)
     return problem(400, "a Host header is required");
   return isWellFormed(ctx) ? null : problem(400, "the address is not well-formed");
+}
+
+/** A path as a log may have it: that of a link is the right to what it does. */
+function shownPath(path: string): string {
+  return path.replace(/^(\/actions\/).+/, "$1***");
 }
 
 type ReadBody = (route: Route, ctx: Context) => Promise<BodyResult>;
@@ -186,16 +195,17 @@ async function send(ctx: Context, reply: Reply, draining: boolean): Promise<void
 }
 
 function createApp(deps: ApiDeps, draining: () => boolean): Koa<RequestState> {
-  const { view, clock, redactor, renderPage, settings, log } = deps;
+  const { settings, log, redactor } = deps;
   const how = { settings, read: createReadBody() };
   const router: ApiRouter = new Router<RequestState>({ sensitive: true });
-  for (const route of allRoutes({ view, clock, redactor, renderPage, draining }))
+  for (const route of allRoutes({ ...deps, draining }))
     router.register(route.path, [route.method], async (ctx) => {
       ctx.state.reply = await runRoute(route, ctx, ctx.params, how);
     });
   const failed = (cause: unknown, ctx: Context): Reply => {
     const known = problemOf(cause, redactor);
-    if (known === null) log.error("request failed", { method: ctx.method, path: ctx.path, cause });
+    if (known === null)
+      log.error("request failed", { method: ctx.method, path: shownPath(ctx.path), cause });
     return known ?? problem(500, "the agent failed to answer; its log says why");
   };
   const app = new Koa<RequestState>();

@@ -167,7 +167,7 @@ const server = {
     "SERVER_PUBLIC_URL",
     f.nullable(f.httpUrl),
     null,
-    "What links in messages start with",
+    "What links in messages start with, by which people reach any agent; with it, messages have [buttons](actions.md)",
   ),
 };
 

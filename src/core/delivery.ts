@@ -1,3 +1,4 @@
+import type { ActionLink } from "./action.ts";
 import type { AlertSubject, Incident, MessageKind } from "./alert.ts";
 import type { Level } from "./rule.ts";
 
@@ -58,6 +59,8 @@ export interface AlertMessage {
   readonly evidence: Evidence | null;
   /** What links start with; null: no links. */
   readonly publicUrl: string | null;
+  /** What may be done about it, as links; missing: nothing, or an older version wrote it down. */
+  readonly actions?: readonly ActionLink[];
 }
 
 /** One message for one channel. */

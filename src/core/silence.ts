@@ -11,6 +11,8 @@ export interface SilenceMatchers {
   readonly level: readonly Level[] | null;
   /** A pattern on the value of each of these labels; a label that the series does not have fits none. */
   readonly labels: Labels;
+  /** A series with more labels than those does not fit; missing: it does. */
+  readonly onlyLabels?: boolean;
 }
 
 /** Time in which people are told nothing about some alerts. */
@@ -45,10 +47,15 @@ export interface SilencePort {
 }
 
 /** The parts of some matchers that are given, in the words of the API. */
-export function showMatchers({ labels, ...texts }: SilenceMatchers): Record<string, unknown> {
+export function showMatchers({
+  labels,
+  onlyLabels = false,
+  ...texts
+}: SilenceMatchers): Record<string, unknown> {
   const given = Object.entries(texts).filter(([, patterns]) => patterns !== null);
   return {
     ...Object.fromEntries(given),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
+    ...(onlyLabels ? { only_labels: true } : {}),
   };
 }

@@ -203,6 +203,8 @@ export function renderDigest(digest: Digest, language: Language): Rendered {
     summary: title,
     rows: rowsWith(parts, parts.length, words),
     links: isLink(list) ? [{ label: words.list, url: new URL(list).href }] : [],
+    // Each is about one alert.
+    actions: [],
     words,
     fit: fitParts(parts, words),
   };

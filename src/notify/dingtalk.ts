@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { defineChannel } from "./contract.ts";
-import { fitRows, type Rendered } from "./render.ts";
+import { fitRows, type Rendered, type RenderedLink, type RenderedRow } from "./render.ts";
 import { createTextChannel } from "./text-channel.ts";
 import {
   clockHint,
@@ -13,6 +13,7 @@ import {
   robotSettings,
   robotWarnings,
   withKeyword,
+  type Mention,
   type RobotReply,
   type RobotSettings,
 } from "./robot.ts";
@@ -76,43 +77,69 @@ function escapeMarkdown(text: string): string {
     .replaceAll(/<(?=[a-z/!])/gi, "＜");
 }
 
-/** The whole body of one message. A mention works only when it stands in the text too. */
+/** What a message shows, whatever it tells of. */
+export interface DingtalkMessage {
+  readonly title: string;
+  /** Markdown; what is somebody else's in it is escaped. */
+  readonly parts: readonly string[];
+  readonly buttons: readonly RenderedLink[];
+  readonly mention: Mention;
+}
+
+/** Links of markdown: nothing in an address ends it. */
+function linkText({ label, url }: RenderedLink): string {
+  return `[${label}](${url.replaceAll("(", "%28").replaceAll(")", "%29")})`;
+}
+
+/**
+ * A card with buttons, or markdown where somebody is to be called: a card calls nobody. A call works only when it stands
+ * in the text too.
+ */
+export function dingtalkMessage({ title, parts, buttons, mention }: DingtalkMessage): object {
+  const called = [...mention.mobiles, ...mention.user_ids].map((name) => `@${name}`);
+  const text = (...more: readonly string[]): string =>
+    [`### ${escapeMarkdown(title)}`, ...parts, ...more].filter((part) => part !== "").join("\n\n");
+  if (buttons.length > 0 && called.length === 0 && !mention.all)
+    return {
+      msgtype: "actionCard",
+      actionCard: {
+        title,
+        text: text(),
+        btnOrientation: "0",
+        btns: buttons.map(({ label, url }) => ({ title: label, actionURL: url })),
+      },
+    };
+  return {
+    msgtype: "markdown",
+    markdown: { title, text: text(buttons.map(linkText).join(" · "), called.join(" ")) },
+    at: { atMobiles: mention.mobiles, atUserIds: mention.user_ids, isAtAll: mention.all },
+  };
+}
+
+function rowLine({ label, value }: RenderedRow, { colon }: Rendered["words"]): string {
+  return label === ""
+    ? `${escapeMarkdown(value)}\n`
+    : `- **${label}**${colon}${escapeMarkdown(value)}`;
+}
+
+/** The whole body of one message: a card when there is something to do about it, else markdown with links. */
 export function dingtalkBody(rendered: Rendered, settings: RobotSettings): string {
   const title = withKeyword(rendered.title, settings.keyword);
   const mention = mentionFor(settings, rendered.tone);
-  const called = [...mention.mobiles, ...mention.user_ids].map((name) => `@${name}`);
-  const links = rendered.links.map(
-    ({ label, url }) => `[${label}](${url.replaceAll("(", "%28").replaceAll(")", "%29")})`,
-  );
-  return fitRows(rendered, maxBytes, (rows) =>
-    JSON.stringify({
-      msgtype: "markdown",
-      markdown: {
-        title,
-        text: [
-          `### ${escapeMarkdown(title)}`,
-          rows
-            .map(({ label, value }) =>
-              label === ""
-                ? `${escapeMarkdown(value)}\n`
-                : `- **${label}**${rendered.words.colon}${escapeMarkdown(value)}`,
-            )
-            .join("\n"),
-          links.join(" · "),
-          called.join(" "),
-        ]
-          .filter((part) => part !== "")
-          .join("\n\n"),
-      },
-      at: { atMobiles: mention.mobiles, atUserIds: mention.user_ids, isAtAll: mention.all },
-    }),
-  );
+  const { words, actions, links } = rendered;
+  const isCard = actions.length > 0;
+  const linked = isCard ? "" : links.map(linkText).join(" · ");
+  return fitRows(rendered, maxBytes, (rows) => {
+    const text = rows.map((row) => rowLine(row, words)).join("\n");
+    const buttons = isCard ? [...actions, ...links] : [];
+    return JSON.stringify(dingtalkMessage({ title, parts: [text, linked], buttons, mention }));
+  });
 }
 
-/** DingTalk custom robots, by markdown. */
+/** DingTalk custom robots, by cards with buttons and by markdown. */
 export const dingtalk = defineChannel<RobotSettings>({
   type: "dingtalk",
-  doc: "A DingTalk group by its custom robot: markdown, people called by mobile or user id.",
+  doc: "A DingTalk group by its custom robot: markdown, or cards with buttons; people called by mobile or user id.",
   settings: robotSettings,
   fromFile: ["webhook_url", "secret"],
   example: {

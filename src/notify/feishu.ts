@@ -1,7 +1,14 @@
 import { createHmac } from "node:crypto";
 import type { Channel, Outcome } from "../core/delivery.ts";
 import { defineChannel } from "./contract.ts";
-import { fitRows, rowText, type Rendered, type RenderedRow, type Tone } from "./render.ts";
+import {
+  fitRows,
+  rowText,
+  type Rendered,
+  type RenderedLink,
+  type RenderedRow,
+  type Tone,
+} from "./render.ts";
 import { createTextChannel } from "./text-channel.ts";
 import {
   clockHint,
@@ -69,47 +76,79 @@ export function readFeishuReply(reply: RobotReply): Outcome | null {
   return { outcome: "refused", code: String(code), reason: said + more };
 }
 
-function markdown(rendered: Rendered, mention: Mention): string {
-  const links = rendered.links.map(
-    ({ label, url }) => `[${label}](${url.replaceAll("(", "%28").replaceAll(")", "%29")})`,
-  );
-  const ids = mention.all ? ["all", ...mention.user_ids] : mention.user_ids;
-  return [links.join("　"), ids.map((id) => `<at id=${id}></at>`).join("")]
-    .filter((part) => part !== "")
-    .join("\n");
+/** What a card shows, whatever it tells of. */
+export interface FeishuCard {
+  readonly title: string;
+  readonly tone: Tone;
+  /** Texts of anybody: nothing in them calls people or is a link. */
+  readonly texts: readonly string[];
+  readonly buttons: readonly RenderedLink[];
+  /** Whether the first button stands out. */
+  readonly isFirstMain: boolean;
+  readonly mention: Mention;
 }
 
-/** What comes from outside is `plain_text`, so that nobody's label can call everybody or fake a link. */
-function card(
-  rendered: Rendered,
-  title: string,
-  mention: Mention,
-): (rows: readonly RenderedRow[]) => object {
-  const extra = markdown(rendered, mention);
-  return (rows) => ({
-    config: { wide_screen_mode: true },
-    header: {
-      title: { tag: "plain_text", content: title },
-      template: colours[rendered.tone],
+/** A link to press: open.feishu.cn/document/feishu-cards/card-json-v2-components/interactive-components/button. */
+function button({ label, url }: RenderedLink, isMain: boolean): object {
+  return {
+    tag: "button",
+    text: { tag: "plain_text", content: label },
+    type: isMain ? "primary" : "default",
+    width: "fill",
+    behaviors: [{ type: "open_url", default_url: url }],
+  };
+}
+
+function plain(content: string, size: "normal" | "notation" = "normal"): object {
+  return { tag: "div", text: { tag: "plain_text", content, text_size: size } };
+}
+
+/**
+ * A card of schema 2.0. What comes from outside is `plain_text`, so that nobody's label can call everybody or fake a
+ * link; only calls are markdown, of ids the settings allow.
+ */
+export function feishuCard({
+  title,
+  tone,
+  texts,
+  buttons,
+  isFirstMain,
+  mention,
+}: FeishuCard): object {
+  const ids = mention.all ? ["all", ...mention.user_ids] : mention.user_ids;
+  const calls = ids.map((id) => `<at id=${id}></at>`).join("");
+  return {
+    schema: "2.0",
+    config: { width_mode: "fill" },
+    header: { title: { tag: "plain_text", content: title }, template: colours[tone] },
+    body: {
+      elements: [
+        ...texts.map((text) => plain(text)),
+        ...(calls === "" ? [] : [{ tag: "markdown", content: calls }]),
+        ...buttons.map((link, at) => button(link, isFirstMain && at === 0)),
+        plain("TargetVPC", "notation"),
+      ],
     },
-    elements: [
-      {
-        tag: "div",
-        text: {
-          tag: "plain_text",
-          content: rows.map((row) => rowText(row, rendered.words)).join("\n"),
-        },
-      },
-      ...(extra === "" ? [] : [{ tag: "div", text: { tag: "lark_md", content: extra } }]),
-      { tag: "note", elements: [{ tag: "plain_text", content: "TargetVPC" }] },
-    ],
-  });
+  };
 }
 
 /** The whole body of one message, signed for the given time when the robot has a secret. */
 export function feishuBody(rendered: Rendered, settings: RobotSettings, nowMs: number): string {
   const title = withKeyword(rendered.title, settings.keyword);
-  const build = card(rendered, title, mentionFor(settings, rendered.tone));
+  const { tone, links, actions, words } = rendered;
+  const mention = mentionFor(settings, tone);
+  const isFirstMain = actions.length > 0;
+  const build = (rows: readonly RenderedRow[]): object => {
+    const text = rows.map((row) => rowText(row, words)).join("\n");
+    return feishuCard({
+      title,
+      tone,
+      texts: [text],
+      buttons: [...actions, ...links],
+      isFirstMain,
+      mention,
+    });
+  };
   const timestamp = String(Math.floor(nowMs / 1_000));
   const signed =
     settings.secret === undefined
@@ -133,7 +172,7 @@ function warnings(settings: RobotSettings): string[] {
 /** Feishu and Lark custom bots, by interactive cards. */
 export const feishu = defineChannel<RobotSettings>({
   type: "feishu",
-  doc: "A Feishu or Lark group by its custom bot: cards, coloured by level.",
+  doc: "A Feishu or Lark group by its custom bot: cards with buttons, coloured by level.",
   settings: robotSettings,
   fromFile: ["webhook_url", "secret"],
   example: {

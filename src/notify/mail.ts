@@ -32,7 +32,19 @@ function css(colour: number): string {
   return `#${colour.toString(16).padStart(6, "0")}`;
 }
 
-function htmlOf({ tone, title, rows, links, words }: Rendered, chart: MailChart | null): string {
+/** Links to press, in the colour of the message. */
+function buttonsOf({ actions, tone }: Rendered): string {
+  const style = `display:inline-block;margin:0 8px 8px 0;padding:8px 14px;border-radius:6px;background:${css(colours[tone])};color:#fff;text-decoration:none`;
+  return actions
+    .map(
+      ({ label, url }) => `<a href="${escapeHtml(url)}" style="${style}">${escapeHtml(label)}</a>`,
+    )
+    .join("");
+}
+
+function htmlOf(rendered: Rendered, chart: MailChart | null): string {
+  const { tone, title, rows, links, words } = rendered;
+  const buttons = buttonsOf(rendered);
   const cells = rows
     .map(({ label, value }) =>
       label === ""
@@ -51,13 +63,17 @@ function htmlOf({ tone, title, rows, links, words }: Rendered, chart: MailChart 
     cells,
     `</table>`,
     chart?.html ?? "",
+    buttons === "" ? "" : `<p>${buttons}</p>`,
     anchors === "" ? "" : `<p>${anchors}</p>`,
     `</body></html>`,
   ].join("\n");
 }
 
-function textOf({ title, rows, links, words }: Rendered): string {
-  const lines = [...rows, ...links.map(({ label, url }) => ({ label, value: url }))];
+function textOf({ title, rows, links, actions, words }: Rendered): string {
+  const lines = [
+    ...rows,
+    ...[...actions, ...links].map(({ label, url }) => ({ label, value: url })),
+  ];
   return [title, "", ...lines.map((row) => rowText(row, words)), ""].join("\n");
 }
 

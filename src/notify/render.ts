@@ -37,6 +37,8 @@ export interface Rendered {
   readonly summary: string;
   readonly rows: readonly RenderedRow[];
   readonly links: readonly RenderedLink[];
+  /** What people may do about it; links to show as buttons where there are any. */
+  readonly actions: readonly RenderedLink[];
   readonly words: Words;
   /** How it is shortened to fit; missing: its longest values are. */
   readonly fit?: (maxBytes: number, build: (rows: readonly RenderedRow[]) => string) => string;
@@ -277,6 +279,9 @@ export function renderMessage(
     summary: truncateBytes(summary, maxTitleBytes),
     rows: own.rows ?? named.map(([name, value]) => ({ label: words.labels[name], value })),
     links: linksOf(message, words),
+    actions: (message.actions ?? [])
+      .filter(({ url }) => isLink(url))
+      .map(({ action, url }) => ({ label: words.actions[action], url: new URL(url).href })),
     words,
   };
 }

@@ -74,8 +74,8 @@ function section(text: string): object {
   return { type: "section", text: { type: "mrkdwn", text } };
 }
 
-function linkSections({ links }: Rendered): object[] {
-  return links
+function linkSections({ links, actions }: Rendered): object[] {
+  return [...actions, ...links]
     .map(({ label, url }) => {
       const address = url.replaceAll("|", "%7C").replaceAll(">", "%3E").replaceAll("<", "%3C");
       return `<${address.replaceAll("&", "&amp;")}|${escapeMrkdwn(label)}>`;

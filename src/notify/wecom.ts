@@ -79,6 +79,23 @@ interface Layout {
   readonly calls: string;
 }
 
+/** The share of a message that links may have; the rest is for what happened. */
+const maxLinkShare = 0.6;
+
+/** The links of a message that there is room for, the most useful ones first: half a link is none. */
+function linksWithin({ actions: [main, ...others], links }: Rendered, layout: Layout): string {
+  const kept: string[] = [];
+  let room = layout.maxBytes * maxLinkShare;
+  for (const { label, url } of [...(main === undefined ? [] : [main]), ...links, ...others]) {
+    const text = layout.link(label, url);
+    const bytes = Buffer.byteLength(text) + 1;
+    if (bytes > room) continue;
+    room -= bytes;
+    kept.push(text);
+  }
+  return kept.join("\n");
+}
+
 /** The content with its links, or without them where they leave no room. */
 function fitContent(rendered: Rendered, layout: Layout): string {
   const title = layout.title(truncateBytes(escapeContent(rendered.title), maxTitleBytes));
@@ -86,7 +103,7 @@ function fitContent(rendered: Rendered, layout: Layout): string {
     [title, rows.map((row) => layout.row(row)).join("\n"), links, layout.calls]
       .filter((part) => part !== "")
       .join("\n");
-  const links = rendered.links.map(({ label, url }) => layout.link(label, url)).join("\n");
+  const links = linksWithin(rendered, layout);
   const whole = fitRows(rendered, layout.maxBytes, build(links));
   return Buffer.byteLength(whole) <= layout.maxBytes
     ? whole

@@ -1,3 +1,4 @@
+import type { ActionName } from "../core/action.ts";
 import type { MessageKind } from "../core/alert.ts";
 import type { Language, PressureName } from "../core/delivery.ts";
 import type { Level } from "../core/rule.ts";
@@ -30,6 +31,8 @@ export interface Words {
   readonly details: string;
   /** Where the sender of an alert of others shows it. */
   readonly source: string;
+  /** What people may do about an alert, on buttons. */
+  readonly actions: Readonly<Record<ActionName, string>>;
   readonly shortened: string;
   readonly colon: string;
   readonly comma: string;
@@ -102,6 +105,11 @@ const english: Words = {
   runbook: "Runbook",
   details: "Details",
   source: "Source",
+  actions: {
+    ack: "Acknowledge",
+    silence_hour: "Silence 1 h",
+    silence_morning: "Silence until tomorrow",
+  },
   shortened: "(shortened)",
   colon: ": ",
   comma: ", ",
@@ -160,6 +168,7 @@ const chinese: Words = {
   runbook: "处理手册",
   details: "查看详情",
   source: "告警来源",
+  actions: { ack: "确认", silence_hour: "静默 1 小时", silence_morning: "静默到明早" },
   shortened: "（已截断）",
   colon: "：",
   comma: "，",

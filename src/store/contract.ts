@@ -1,4 +1,5 @@
 import type { Meter, ReceiptPort, SharedOutbox } from "../core/delivery.ts";
+import type { AcknowledgementPort, SigningKeyPort } from "../core/action.ts";
 import type { NodeInfo } from "../core/node.ts";
 import type { ComponentStatus, StatePort } from "../core/ports.ts";
 import type { SilencePort } from "../core/silence.ts";
@@ -125,6 +126,9 @@ export interface Backend {
   readonly receipts: ReceiptPort;
   /** Of the whole fleet. */
   readonly silences: SilencePort;
+  readonly acknowledgements: AcknowledgementPort;
+  /** What links in messages are signed with. */
+  readonly signingKeys: SigningKeyPort;
   /** Null: no other agent shares it, so that each agent's own outbox is all there is. */
   readonly outbox: SharedOutbox | null;
   /** What is sent to robots by all who share the backend. */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { actionNames } from "../core/action.ts";
 import { messageKinds } from "../core/alert.ts";
 import type { Job } from "../core/delivery.ts";
 import { levels, operators } from "../core/rule.ts";
@@ -55,6 +56,7 @@ const savedIncident = v.looseObject({
   endedAtMs: nullableNumber,
   flaps: v.number(),
 });
+const savedAction = v.object({ action: v.picklist(actionNames), url: v.string() });
 const savedJob = v.looseObject({
   id: v.string(),
   channel: v.string(),
@@ -70,6 +72,8 @@ const savedJob = v.looseObject({
     // A still older one did not look at processes.
     evidence: v.fallback(v.nullable(savedEvidence), null),
     publicUrl: v.fallback(nullableText, null),
+    // Another version may know of other actions; without a button a message is one still.
+    actions: v.exactOptional(v.fallback(v.array(savedAction), [])),
   }),
 });
 

@@ -23,6 +23,7 @@ export const silenceSchema: v.GenericSchema<unknown, Silence> = v.object({
     index: patterns,
     level: v.nullable(v.array(v.picklist(levels))),
     labels: v.record(v.string(), v.string()),
+    onlyLabels: v.exactOptional(v.boolean()),
   }),
   startsAtMs: v.number(),
   endsAtMs: v.number(),

@@ -9,6 +9,7 @@ import type { Backend } from "../../src/store/contract.ts";
 import { createDirectoryReport } from "../../src/store/directory.ts";
 import { type BackendName, backends, createBackend } from "../../src/store/index.ts";
 import type { RedisSettings } from "../../src/store/redis/settings.ts";
+import { maxAcknowledgements } from "../../src/store/link.ts";
 import { maxSilences } from "../../src/store/silence.ts";
 import { dayOf } from "../../src/store/slots.ts";
 import { eventually, ManualClock } from "../support/clock.ts";
@@ -531,6 +532,53 @@ describe("storage backends", () => {
         assert.deepEqual(await ids(), ["b"]);
         await silences.put(silence("c", clock.now() + hourMs));
         assert.deepEqual(await ids(), ["b", "c"]);
+      });
+
+      it("keeps acknowledgements for all, the last of each alert, for a week", async () => {
+        const { acknowledgements: port } = backend;
+        const said = (id: string, alert: string, by = "ada") => {
+          const atMs = clock.now();
+          return { id, alert, by, atMs };
+        };
+        assert.deepEqual(await port.list(), []);
+        await port.put(said("1", "alert-1"));
+        await port.put(said("2", "alert-2", "王芳"));
+        await port.put(said("3", "alert-1", "grace"));
+        const who = async (): Promise<string[]> =>
+          (await port.list()).map(({ id, alert, by }) => `${id} ${alert} ${by}`).sort();
+        assert.deepEqual(await who(), ["2 alert-2 王芳", "3 alert-1 grace"]);
+        if (backend.name !== "memory")
+          assert.equal((await (await open()).acknowledgements.list()).length, 2);
+        await clock.advance(7 * 86_400_000);
+        assert.deepEqual(await who(), []);
+        await port.put(said("4", "alert-3"));
+        assert.deepEqual(await who(), ["4 alert-3 ada"]);
+      });
+
+      it("keeps no more acknowledgements than so many: the oldest go", async () => {
+        const { acknowledgements: port } = backend;
+        for (let n = 0; n <= maxAcknowledgements; n++)
+          await port.put({ id: `i${n}`, alert: `a${n}`, by: "ada", atMs: clock.now() + n });
+        const alerts = (await port.list()).map(({ alert }) => alert);
+        assert.equal(alerts.length, maxAcknowledgements);
+        assert.ok(!alerts.includes("a0") && alerts.includes(`a${maxAcknowledgements}`));
+      });
+
+      it("settles one key for links a week, whoever comes first, and drops those of old weeks", async () => {
+        const { signingKeys: port } = backend;
+        const key = (period: number, letter: string) => ({ period, value: letter.repeat(43) });
+        assert.deepEqual(await port.list(), []);
+        const all = await Promise.all(["a", "b", "c"].map((one) => port.settle(key(100, one))));
+        assert.equal(new Set(all.map(({ value }) => value)).size, 1);
+        const [first] = all;
+        assert.deepEqual(await port.list(), [first]);
+        if (backend.name !== "memory")
+          assert.deepEqual(await (await open()).signingKeys.settle(key(100, "z")), first);
+        assert.deepEqual(await port.settle(key(101, "d")), key(101, "d"));
+        assert.equal((await port.list()).length, 2);
+        await port.settle(key(102, "e"));
+        const periods = new Set((await port.list()).map(({ period }) => period));
+        assert.deepEqual(periods, new Set([101, 102]));
       });
 
       it("keeps no more silences than so many: those that are over go first, then none is taken", async () => {

@@ -113,6 +113,46 @@ describe("DingTalk", () => {
     assert.ok(!/^# Title/m.test(text), text);
   });
 
+  const actions = [
+    { action: "ack", url: "https://agent.example/actions/a" },
+    { action: "silence_hour", url: "https://agent.example/actions/b" },
+  ] as const;
+
+  it("is a card with buttons when there is something to do, with the keyword and every row", async () => {
+    const of = message("firing", {}, { actions, publicUrl: "https://agent.example" });
+    const { outcome, robot } = await sendOne({ keyword: "监控" }, { keyword: "监控" }, of);
+    assert.equal(outcome.outcome, "sent");
+    const [received] = robot.received;
+    const { msgtype, actionCard, at } = received?.body ?? {};
+    assert.deepEqual([msgtype, at], ["actionCard", undefined]);
+    const { text, btns } = actionCard as { text: string; btns: unknown };
+    assert.match(text, /^### 监控 \[CRITICAL\] cpu[^]*- \*\*Condition\*\*: cpu > 80 %/);
+    assert.deepEqual(btns, [
+      { title: "Acknowledge", actionURL: "https://agent.example/actions/a" },
+      { title: "Silence 1 h", actionURL: "https://agent.example/actions/b" },
+      { title: "Details", actionURL: "https://agent.example/api/alerts/inc-1" },
+    ]);
+  });
+
+  it("stays markdown with links where somebody is to be called, whom a card could not call", async () => {
+    for (const mention of [{ mobiles: ["13800000000"] }, { all: true }]) {
+      const { robot } = await sendOne({}, { mention }, message("firing", {}, { actions }));
+      const [received] = robot.received;
+      assert.equal(received?.body["msgtype"], "markdown");
+      const links =
+        "[Acknowledge](https://agent.example/actions/a) · [Silence 1 h](https://agent.example/actions/b)";
+      assert.ok(received?.text.includes(links), received?.text);
+    }
+  });
+
+  it("keeps other people's text without links in a card too", async () => {
+    const evil = "[click](https://evil.example) <font color=red>\n# Title";
+    const of = message("firing", { subject: { message: evil } }, { actions });
+    const text = (await sendOne({}, {}, of)).robot.received[0]?.text ?? "";
+    assert.ok(!text.includes("](https://evil") && !text.includes("<font"), text);
+    assert.ok(!/^# Title/m.test(text), text);
+  });
+
   for (const [what, huge] of [
     ["letters", "a".repeat(60_000)],
     ["Chinese", "磁盘空间不足".repeat(5_000)],

@@ -38,6 +38,29 @@ async function sendOne(
   }
 }
 
+/** The buttons of the card a robot took: what they say, where they lead, how they look. */
+function buttonsOf(robot: Robot): (readonly [string, string, string])[] {
+  const { body } = robot.received.at(-1)!.body["card"] as {
+    body: {
+      elements: {
+        tag: string;
+        text: { content: string };
+        type: string;
+        behaviors: { type: string; default_url: string }[];
+      }[];
+    };
+  };
+  return body.elements
+    .filter(({ tag }) => tag === "button")
+    .map(({ text, type, behaviors }) => {
+      assert.deepEqual(
+        behaviors.map((one) => one.type),
+        ["open_url"],
+      );
+      return [text.content, behaviors[0]?.default_url ?? "", type];
+    });
+}
+
 function reply(json: Record<string, unknown>, clockAheadMs: number | null = null): Outcome | null {
   return readFeishuReply({ status: 200, json, clockAheadMs });
 }
@@ -129,9 +152,10 @@ describe("Feishu", () => {
       {},
       { of: message("firing", { subject: { message: evil } }) },
     );
-    const { elements } = (robot.received[0]?.body["card"] ?? { elements: [] }) as {
-      elements: { text?: { tag: string; content: string } }[];
+    const { body } = (robot.received[0]?.body["card"] ?? { body: { elements: [] } }) as {
+      body: { elements: { text?: { tag: string; content: string } }[] };
     };
+    const { elements } = body;
     const holding = elements.filter(({ text }) => text?.content.includes("evil.example") === true);
     assert.deepEqual(
       holding.map(({ text }) => text?.tag),
@@ -151,9 +175,26 @@ describe("Feishu", () => {
         ),
       },
     );
-    const text = robot.received[0]?.text ?? "";
-    assert.ok(text.includes("[Runbook](https://wiki.example/a%28b%29)"), text);
-    assert.ok(text.includes("(https://agent.example/api/alerts/inc-1)"), text);
+    assert.deepEqual(buttonsOf(robot), [
+      ["Runbook", "https://wiki.example/a(b)", "default"],
+      ["Details", "https://agent.example/api/alerts/inc-1", "default"],
+    ]);
+  });
+
+  it("has a button for each thing people may do, and the first stands out", async () => {
+    const actions = [
+      { action: "ack", url: "https://agent.example/actions/a" },
+      { action: "silence_hour", url: "https://agent.example/actions/b" },
+      { action: "silence_morning", url: "https://agent.example/actions/c" },
+    ] as const;
+    const of = message("firing", {}, { actions });
+    const { outcome, robot } = await sendOne({}, { language: "zh-CN" }, { of });
+    assert.equal(outcome.outcome, "sent");
+    assert.deepEqual(buttonsOf(robot), [
+      ["确认", "https://agent.example/actions/a", "primary"],
+      ["静默 1 小时", "https://agent.example/actions/b", "default"],
+      ["静默到明早", "https://agent.example/actions/c", "default"],
+    ]);
   });
 
   for (const [what, huge] of [

@@ -5,6 +5,7 @@ import type { ApiSettings } from "../../src/api/ports.ts";
 import { createLog } from "../../src/base/log.ts";
 import { createRedactor, Secret, type Redactor } from "../../src/base/secret.ts";
 import type { Clock } from "../../src/core/ports.ts";
+import { renderAction } from "../../src/web/action.ts";
 import { createPage } from "../../src/web/page.ts";
 import { ManualClock } from "./clock.ts";
 import { MemoryView } from "./view.ts";
@@ -84,6 +85,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     }),
     redactor,
     renderPage: createPage({ view, clock, redactor }),
+    renderAction,
     ...(options.timeouts === undefined ? {} : { timeouts: options.timeouts }),
   });
   const { host, port } = await api.start();

@@ -179,6 +179,18 @@ function feishuSignature(timestamp: string, secret: string): string {
   return createHmac("sha256", `${timestamp}\n${secret}`).update("").digest("base64");
 }
 
+/** Whether a card of schema 2.0 has a body of elements, and none that only schema 1.0 knows. */
+function isCard(card: unknown): boolean {
+  const elements = at(card, "body", "elements");
+  const known = ["div", "markdown", "button", "hr", "column_set"];
+  return (
+    at(card, "schema") === "2.0" &&
+    at(card, "elements") === undefined &&
+    Array.isArray(elements) &&
+    elements.every((element) => known.includes(String(at(element, "tag"))))
+  );
+}
+
 /**
  * A Feishu custom bot: signature in the body and valid for an hour, keyword, 100 a minute and 5 a second, 20 KB.
  * Refusals have a code and, by default, HTTP 400.
@@ -207,6 +219,7 @@ export async function startFeishu(options: RobotOptions = {}): Promise<Robot> {
     const type = body?.["msg_type"];
     const complete =
       (type === "interactive" &&
+        isCard(at(body, "card")) &&
         typeof at(body, "card", "header", "title", "content") === "string") ||
       (type === "text" && typeof at(body, "content", "text") === "string") ||
       (type === "post" && at(body, "content", "post") !== undefined);
@@ -218,7 +231,7 @@ export async function startFeishu(options: RobotOptions = {}): Promise<Robot> {
     const text = textsOf([
       body["content"],
       at(body, "card", "header", "title"),
-      at(body, "card", "elements"),
+      at(body, "card", "body", "elements"),
     ]).join("\n");
     if (keyword !== undefined && !text.includes(keyword))
       return refuse(19024, "Key Words Not Found");
@@ -285,8 +298,8 @@ export async function startDingtalk(options: RobotOptions = {}): Promise<Robot> 
       return refuse(460101, "message too long, exceed 20000 bytes");
     const body = parseBody(raw);
     if (body === null) return refuse(43004, "invalid json");
-    const title = at(body, "markdown", "title");
-    const text = textsOf([body["text"], body["markdown"]]).join("\n");
+    const title = at(body, "markdown", "title") ?? at(body, "actionCard", "title");
+    const text = textsOf([body["text"], body["markdown"], body["actionCard"]]).join("\n");
     if (text === "") return refuse(40035, "缺少参数 json");
     const fault = securityFault(url, text, nowMs);
     if (fault !== null) return fault;

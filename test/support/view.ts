@@ -9,6 +9,7 @@ import type {
   SourceState,
 } from "../../src/api/ports.ts";
 import { bucketsOf } from "./buckets.ts";
+import type { Acted, ActionClaim, ActionEnd, LinkReading } from "../../src/core/action.ts";
 import type { Mute } from "../../src/core/mute.ts";
 import type { Silence } from "../../src/core/silence.ts";
 import type { Incident } from "../../src/core/alert.ts";
@@ -178,6 +179,12 @@ export class MemoryView implements AgentView {
   receiptList: Receipt[] = [];
   accepted: ForeignAlert[] = [];
   reported: ReportedAlert[] = [];
+  /** Alerts of other nodes, and who acknowledged them. */
+  elsewhere = new Map<string, string>();
+  /** By token. */
+  links = new Map<string, LinkReading>();
+  acted: { claim: ActionClaim; by: string }[] = [];
+  actedAs: Acted | null = null;
   outcome: ForeignOutcome = { status: "accepted", id: "alert-9" };
   testOutcome: Outcome = { outcome: "sent", code: "0" };
   /** Set, everything that asks the store fails with it. */
@@ -288,6 +295,28 @@ export class MemoryView implements AgentView {
     const acknowledged = { ...found, acknowledgedBy: by };
     this.incidentList[at] = acknowledged;
     return Promise.resolve(acknowledged);
+  }
+
+  acknowledgeElsewhere(id: string, by: string): Promise<boolean> {
+    if (this.elsewhere.has(id)) this.elsewhere.set(id, by);
+    return Promise.resolve(this.elsewhere.has(id));
+  }
+
+  readLink(token: string): Promise<LinkReading> {
+    return Promise.resolve(this.links.get(token) ?? { ok: false, reason: "forged" });
+  }
+
+  actionEnd = ({ action }: ActionClaim): ActionEnd | null =>
+    action === "ack" ? null : { untilMs: noonMs + 3_600_000, timezone: "Asia/Shanghai" };
+
+  actionTimezone = (): string => "Asia/Shanghai";
+
+  async act(link: Extract<LinkReading, { ok: true }>, by: string): Promise<Acted> {
+    await this.#answer();
+    this.acted.push({ claim: link.claim, by });
+    return (
+      this.actedAs ?? { state: "done", by, untilMs: this.actionEnd(link.claim)?.untilMs ?? null }
+    );
   }
 
   acceptAlert(alert: ForeignAlert): Promise<ForeignOutcome> {

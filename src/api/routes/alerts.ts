@@ -52,8 +52,14 @@ async function oneAlert({ view, redactor }: RouteDeps, call: Call): Promise<Repl
 async function acknowledge({ view }: RouteDeps, call: Call): Promise<Reply> {
   noQuery(call.query);
   const { by } = checked(strictObject({ by: v.nullish(shortText(100)) }), call.body);
-  const incident = await view.acknowledge(call.params.id ?? "", by ?? unnamed);
-  if (incident === null) throw unknownAlert();
+  const id = call.params.id ?? "";
+  const who = by ?? unnamed;
+  const incident = await view.acknowledge(id, who);
+  if (incident === null) {
+    if (!(await view.acknowledgeElsewhere(id, who))) throw unknownAlert();
+    // Its own node takes it up before it tells people again.
+    return jsonReply({ id, status: "accepted", acknowledged_by: who }, 202);
+  }
   const muteOf = await view.mutes();
   return jsonReply(showIncident(incident, muteOf(incident)));
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as v from "valibot";
-import { durationMs, kindOf, list, oneOf, strictObject } from "../../base/parse.ts";
+import { durationMs, flag, kindOf, list, oneOf, strictObject } from "../../base/parse.ts";
 import { AgentError } from "../../core/errors.ts";
 import { levels } from "../../core/rule.ts";
 import {
@@ -55,10 +55,12 @@ const matchers = v.pipe(
     index: pattern,
     level: oneOrMore(oneOf(levels)),
     labels: v.optional(labels, {}),
+    only_labels: v.optional(flag, false),
   }),
   v.check(
-    ({ labels, ...texts }) =>
-      Object.keys(labels).length > 0 || Object.values(texts).some((part) => part !== null),
+    ({ labels, node, cluster, rule, index, level }) =>
+      Object.keys(labels).length > 0 ||
+      [node, cluster, rule, index, level].some((part) => part !== null),
     "names nothing to silence: give at least one of node, cluster, rule, index, level, labels",
   ),
 );
@@ -108,7 +110,8 @@ async function create({ view, clock }: RouteDeps, call: Call): Promise<Reply> {
   noQuery(call.query);
   const nowMs = clock.now();
   const raw = checked(silenceSchema(nowMs), call.body);
-  const given: SilenceMatchers = raw.matchers;
+  const { only_labels: onlyLabels, ...texts } = raw.matchers;
+  const given: SilenceMatchers = { ...texts, ...(onlyLabels ? { onlyLabels } : {}) };
   const { author, comment } = raw;
   const silence: Silence = {
     id: randomUUID(),

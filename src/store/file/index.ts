@@ -10,6 +10,7 @@ import type { BackendDeps, BackendPlugin } from "../plugin.ts";
 import { hourMs } from "../slots.ts";
 import { createFileDays } from "./days.ts";
 import { createGate } from "./gate.ts";
+import { createFileAcknowledgements, createFileKeys } from "./links.ts";
 import type { RecordLog } from "./log.ts";
 import { createFileReceipts } from "./receipts.ts";
 import { createShelf } from "./shelf.ts";
@@ -47,13 +48,18 @@ function startSweeping({
   });
 }
 
-/** What is a port of its own; only receipts and silences are kept in files. */
+/** What is a port of its own; only the outbox and the meter are not kept in files. */
 function createPorts(
   deps: SmallDeps & { readonly clock: Clock },
-): Pick<Backend, "receipts" | "silences" | "outbox" | "meter"> {
+): Pick<
+  Backend,
+  "receipts" | "silences" | "acknowledgements" | "signingKeys" | "outbox" | "meter"
+> {
   return {
     receipts: createFileReceipts(deps),
     silences: createFileSilences(deps),
+    acknowledgements: createFileAcknowledgements(deps),
+    signingKeys: createFileKeys(deps),
     outbox: null,
     meter: createMemoryMeter(deps.clock),
   };

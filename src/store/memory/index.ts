@@ -6,6 +6,7 @@ import { rowsName, type Backend, type DayPart, type DayStore } from "../contract
 import type { BackendPlugin } from "../plugin.ts";
 import { receiptsPerChannel } from "../receipt.ts";
 import { dayMs } from "../slots.ts";
+import { createMemoryAcknowledgements, createMemoryKeys } from "./links.ts";
 import { createMemoryMeter } from "./meter.ts";
 import { createMemoryReceipts } from "./receipts.ts";
 import { createMemorySilences } from "./silences.ts";
@@ -149,6 +150,8 @@ export function createMemoryBackend({
     ...createSmall(clock, retentionDays),
     receipts: createMemoryReceipts({ perChannel: receiptsPerChannel }),
     silences: createMemorySilences(clock),
+    acknowledgements: createMemoryAcknowledgements(clock),
+    signingKeys: createMemoryKeys(),
     outbox: null,
     meter: createMemoryMeter(clock),
   };

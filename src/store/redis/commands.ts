@@ -1,11 +1,11 @@
 /** What one command is needed for; a command that is not here cannot be sent. */
 const needs = {
-  hset: "blocks, tiers, states, documents, messages, receipts, silences",
-  hsetnx: "a schema's number is taken once",
+  hset: "blocks, tiers, states, documents, messages, receipts, silences, acknowledgements",
+  hsetnx: "a schema's number is taken once, and a key for links is made once",
   hmget: "blocks, schemas, documents; the script looks whether a day is as it was read",
-  hgetall: "alert states, tiers, silences",
+  hgetall: "alert states, tiers, silences, acknowledgements, keys for links",
   hkeys: "what there is of a day",
-  hdel: "states and silences that are over, blocks that were compacted",
+  hdel: "states, silences and acknowledgements that are over, old keys for links, blocks that were compacted",
   expire: "every key goes by itself",
   expireat: "a day goes as a whole",
   zadd: "when nodes and channels were last seen, when messages are due and robots were sent to",

@@ -6,6 +6,7 @@ import { createJsonReader } from "../garbled.ts";
 import { createRedisHashes } from "./hashes.ts";
 import { aheadMs } from "./drift.ts";
 import { createKeys } from "./keys.ts";
+import { createRedisAcknowledgements, createRedisKeys } from "./links.ts";
 import { createRedisNodes } from "./nodes.ts";
 import { createRedisOutbox } from "./outbox.ts";
 import { createChannelNotes, createRedisReceipts } from "./receipts.ts";
@@ -39,6 +40,8 @@ export function createRedisBackend(
     ...createRedisHashes(deps),
     receipts: createRedisReceipts(deps),
     silences: createRedisSilences(deps),
+    acknowledgements: createRedisAcknowledgements(deps),
+    signingKeys: createRedisKeys(deps),
     outbox: createRedisOutbox(deps),
     meter: createRedisMeter(connection, keys),
   };

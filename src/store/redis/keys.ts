@@ -32,6 +32,10 @@ export interface Keys {
   robot(robot: string): string;
   /** HASH: silences of the fleet by id. */
   readonly silences: string;
+  /** HASH: acknowledgements of the fleet by alert. */
+  readonly acknowledgements: string;
+  /** HASH: keys that sign links by period. */
+  readonly signing: string;
   /** ZSET: channels by when they last had a receipt. */
   readonly channels: string;
   /** ZSET: ids of a channel's receipts by the time of their message. */
@@ -59,6 +63,8 @@ export function createKeys(prefix: string): Keys {
     departures: (robot) => `${prefix}:b:${tag(robot)}`,
     robot: (robot) => `${prefix}:b:${tag(robot)}:d`,
     silences: `${prefix}:s`,
+    acknowledgements: `${prefix}:s:acks`,
+    signing: `${prefix}:s:keys`,
     channels: `${prefix}:r`,
     receiptIds: (channel) => `${prefix}:r:${tag(channel)}`,
     receipts: (channel) => `${prefix}:r:${tag(channel)}:d`,

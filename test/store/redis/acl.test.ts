@@ -82,6 +82,15 @@ async function useAll(backend: Backend, clock: ManualClock): Promise<void> {
     (await silences.list()).map(({ id }) => id),
     ["new"],
   );
+  const week = 7 * 86_400_000;
+  for (const [alert, atMs] of [
+    ["old", clock.now() - week],
+    ["new", clock.now()],
+  ] as const)
+    await backend.acknowledgements.put({ id: alert, alert, by: "ada", atMs });
+  assert.equal((await backend.acknowledgements.list()).length, 1);
+  for (const period of [1, 3]) await backend.signingKeys.settle({ period, value: "k".repeat(43) });
+  assert.equal((await backend.signingKeys.list()).length, 1);
   for (let n = 0; n < 1_005; n++) await backend.receipts.put(receipt(`r${n}`, n));
   assert.equal((await backend.receipts.list({ limit: 2_000 })).length, 1_000);
   assert.ok(await backend.aheadMs?.());

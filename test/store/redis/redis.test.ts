@@ -454,8 +454,10 @@ describe("redis backend", () => {
     const any = { node: ["*"], cluster: null, rule: null, index: null, level: null, labels: {} };
     const span = { startsAtMs: clock.now(), endsAtMs: clock.now() + 1_000, createdAtMs: 0 };
     await backend.silences.put({ id: "s1", matchers: any, ...span, author: "a", comment: "c" });
+    await backend.acknowledgements.put({ id: "k1", alert: "a1", by: "a", atMs: clock.now() });
+    await backend.signingKeys.settle({ period: 1, value: "k".repeat(43) });
     const all = (await server.client.keys("*")).filter((key) => key.startsWith(`${name}:`));
-    assert.equal(all.length, 9);
+    assert.equal(all.length, 11);
     for (const key of all) assert.ok((await server.client.ttl(key)) > 0, key);
   });
 
