@@ -27,6 +27,10 @@ export class Away {
     return this.#lost !== null && this.#deps.clock.monotonic() < this.#lost.untilMs;
   }
 
+  get isAway(): boolean {
+    return this.#lost !== null;
+  }
+
   /** How long it is away; 0: it is there as far as is known. */
   get forMs(): number {
     return this.#lost === null ? 0 : this.#deps.clock.monotonic() - this.#lost.sinceMs;

@@ -106,6 +106,7 @@ class LocalFirstOutbox implements AgentOutbox {
       }
     if (sharing.awayForMs >= takeBackMs) this.#takeBack(queue);
     const here = this.#leadHere(queue);
+    if ("lead" in here) sharing.sayAlone();
     if ("lead" in here || this.#jobs.of(queue).length === 0) return here;
     return { waitMs: Math.min(here.waitMs ?? awayMs, awayMs) };
   }

@@ -25,6 +25,9 @@ export interface SharingDeps {
 export class Sharing {
   readonly #deps: SharingDeps;
   readonly #away: Away;
+  /** Why the store is away, and whether that was said. */
+  #cause: unknown = null;
+  #isSaid = false;
 
   constructor(deps: SharingDeps) {
     const { clock, log, onFound } = deps;
@@ -33,9 +36,12 @@ export class Sharing {
       clock,
       patienceMs,
       leaveMs: awayMs,
-      onLost: (cause) => log.warn("messages sent by this agent alone", { cause: errorText(cause) }),
+      onLost: (cause) => {
+        this.#cause = cause;
+      },
       onFound: () => {
-        log.info("messages sent by the fleet again");
+        if (this.#isSaid) log.info("messages sent by the fleet again");
+        this.#isSaid = false;
         onFound();
       },
     });
@@ -51,6 +57,13 @@ export class Sharing {
 
   get awayForMs(): number {
     return this.#away.forMs;
+  }
+
+  /** Says, once, that messages are sent without it. */
+  sayAlone(): void {
+    if (this.#isSaid || !this.#away.isAway) return;
+    this.#isSaid = true;
+    this.#deps.log.warn("messages sent by this agent alone", { cause: errorText(this.#cause) });
   }
 
   /** An answer of the store. Rejects when it does not come soon. */
