@@ -67,6 +67,7 @@ export class App {
     const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
     log.info("listening", { url, node: this.node.name, ip: this.node.ip, version });
     await storage.outbox.load();
+    await storage.history.load();
     inForce.takeFile();
     // Not waited for: a disk that hangs must not hold up the first sample.
     void storage.series.restore();
@@ -188,11 +189,12 @@ export class App {
 
   /** Takes up where an earlier run stopped. */
   async #restore(): Promise<void> {
-    const { storage, engine, silences, incidents } = this.#parts;
+    const { storage, engine, silences, incidents, history } = this.#parts;
     await silences.restore();
     await storage.states.load();
     await engine.restore();
     await incidents.restore();
+    for (const incident of incidents.list()) history.follow(incident);
   }
 
   async #save(): Promise<void> {
@@ -201,6 +203,7 @@ export class App {
     await engine.save().catch((cause: unknown) => {
       log.warn("alert states not saved", { cause: errorText(cause) });
     });
+    await this.#parts.history.idle();
     await Promise.all([
       storage.series.close(),
       storage.states.flush(),
@@ -232,7 +235,7 @@ export class App {
 
   #heartbeat(): Running {
     const { clock } = this.#deps;
-    const { backend, states, receipts, drift } = this.#parts.storage;
+    const { backend, states, receipts, history, drift } = this.#parts.storage;
     let epoch = backend.epoch();
     return startHeartbeat(backend, clock, async () => {
       // The store was away at the start: what it knows of alerts is taken up now.
@@ -246,6 +249,7 @@ export class App {
       await Promise.all([
         states.flush(),
         receipts.flush(),
+        history.flush().then(() => this.#parts.history.sumUp()),
         this.#effective.flush(),
         drift.check(),
         this.#refreshKeys(),

@@ -39,6 +39,7 @@ export function effectiveConfig({
       repeat: runtime.repeat,
       language: runtime.language,
       send_resolved: runtime.sendResolved,
+      history_days: runtime.historyDays,
       quiet_hours: runtime.quietHours.map(showQuietHours),
       inhibit: runtime.inhibit,
       rules: policy.rules.map(({ value, source, revision }) => ({

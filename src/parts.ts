@@ -1,27 +1,24 @@
 import { randomUUID } from "node:crypto";
-import type { AlertMessage } from "./core/delivery.ts";
 import { errorText } from "./core/errors.ts";
 import { nodeId, type NodeIdentity } from "./core/node.ts";
 import type { Clock, Log } from "./core/ports.ts";
-import { seriesKey } from "./core/series.ts";
 import type { AdminSync } from "./admin/sync.ts";
 import { Acknowledgements } from "./alerts/acknowledgements.ts";
+import { History } from "./alerts/history.ts";
 import { Incidents } from "./alerts/incidents.ts";
 import type { SigningKeys } from "./alerts/links/keys.ts";
-import { actionLinks } from "./alerts/links/links.ts";
-import type { Telling } from "./alerts/telling.ts";
 import { createMutes } from "./alerts/mutes.ts";
 import type { Silences } from "./alerts/silences.ts";
 import type { StatfsLanes } from "./collect/statfs.ts";
 import { atMost } from "./base/every.ts";
 import { createHttpClient, type HttpClient } from "./base/http.ts";
 import type { Redactor } from "./base/secret.ts";
-import { createEvidence, type EvidenceFinder } from "./collect/evidence.ts";
 import { channelPlugins } from "./notify/index.ts";
+import { receiptId } from "./notify/target.ts";
 import { createFleetMeter } from "./notify/meter.ts";
 import { createNotifier, type Notifier } from "./notify/notifier.ts";
 import { Engine } from "./rules/engine.ts";
-import { createAdminLink, recordsTarget } from "./admin-link.ts";
+import { createAdminLink } from "./admin-link.ts";
 import { createCollecting, type Collecting } from "./collecting.ts";
 import { createSigningKeys, createSilences } from "./documents.ts";
 import { partsStatus } from "./health.ts";
@@ -33,6 +30,7 @@ import { InForce } from "./in-force.ts";
 import type { Settings } from "./settings.ts";
 import { createStorage, fileName, type Storage } from "./storage.ts";
 import { writeDelayMs } from "./store/spread.ts";
+import { createTeller } from "./teller.ts";
 import { Ticker } from "./tick.ts";
 
 /** What the agent is made with. */
@@ -65,13 +63,9 @@ export interface Parts {
   readonly acknowledgements: Acknowledgements;
   readonly signingKeys: SigningKeys;
   readonly incidents: Incidents;
+  readonly history: History;
   readonly ticker: Ticker;
 }
-
-/** How far back a message shows the series. */
-const shownMs = 30 * 60_000;
-/** Values of it in a message, which is kept until it is sent: all there are at ten seconds. */
-const maxShown = 180;
 
 /** A disk that hangs must not keep the next sample from being judged. */
 const keptMs = 1_000;
@@ -99,70 +93,8 @@ function store(base: Foundation): Storage {
     intervalMs: () => inForce.runtime.intervalMs,
     retentionDays: () => inForce.runtime.retentionDays,
     tierRetentionDays: () => inForce.runtime.tierRetentionDays,
+    historyDays: () => inForce.runtime.historyDays,
   });
-}
-
-/** What may have caused what people are about to be told; null: nothing new is told, or it is about another node. */
-async function causes(
-  { message, incident: { subject } }: Telling,
-  node: NodeIdentity,
-  evidence: EvidenceFinder,
-): Promise<AlertMessage["evidence"]> {
-  const isNew = message === "firing" || message === "escalated";
-  const isOwn = nodeId(subject.node) === nodeId(node);
-  return isNew && isOwn ? evidence.about(subject.index) : null;
-}
-
-/** The half hour before, of a series of this node's own; several samples as the one that breaches most. */
-function course(
-  { incident: { subject }, atMs }: Telling,
-  { node, storage }: Pick<Parts, "node" | "storage">,
-): Pick<AlertMessage, "recent" | "recentStepMs"> {
-  if (nodeId(subject.node) !== nodeId(node)) return { recent: [] };
-  const { stepMs, values } = storage.series.recent({
-    key: seriesKey(subject.index, subject.labels),
-    toMs: atMs,
-    spanMs: shownMs,
-    maxValues: maxShown,
-    aggregate: subject.operator?.startsWith("<") === true ? "min" : "max",
-  });
-  return { recent: values, recentStepMs: stepMs };
-}
-
-/** Tells people and records about an incident. */
-function teller(
-  parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
-  signingKeys: SigningKeys,
-  cluster: () => Cluster | null,
-): (telling: Telling) => Promise<void> {
-  const { notifier, admin, settings } = parts;
-  const evidence = createEvidence({ ...parts, host: parts.collecting.host });
-  return async (telling) => {
-    const { id, incident, atMs, message, record, again } = telling;
-    const { subject } = incident;
-    const found = await causes(telling, parts.node, evidence);
-    if (record !== null)
-      cluster()?.tell({ incident, transition: record, atMs, biggest: found?.processes?.[0] });
-    const about = {
-      id,
-      atMs,
-      incident,
-      ...course(telling, parts),
-      evidence: found,
-      publicUrl: settings.config.server.public_url,
-    };
-    if (message !== null) {
-      const actions = actionLinks(
-        { kind: message, incident },
-        about.publicUrl,
-        signingKeys.current,
-        parts.clock.now(),
-      );
-      await notifier.notify({ ...about, kind: message, actions }, subject.channels, again);
-    }
-    if (record !== null && admin !== null)
-      await notifier.deliver(recordsTarget, { ...about, kind: record }, again);
-  };
 }
 
 type Quiet = Pick<Parts, "silences" | "acknowledgements" | "signingKeys">;
@@ -185,21 +117,46 @@ function createQuiet(parts: Foundation & Pick<Parts, "storage">): Quiet {
   return { silences, acknowledgements, signingKeys };
 }
 
-function judging(
-  parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
-): Pick<Parts, "kubernetes" | "engine" | "incidents" | "ticker" | keyof Quiet> {
-  const { clock, log, node, inForce, nodeFacts, storage } = parts;
-  const { collection } = parts.collecting;
-  const { states, series } = storage;
+function createHistory(parts: Foundation & Pick<Parts, "storage" | "notifier">): History {
+  const { storage, notifier, clock, log } = parts;
+  return new History({
+    entries: storage.history,
+    receipts: storage.receipts,
+    channels: () => notifier.stats().map(({ channel }) => channel),
+    receiptId,
+    clock,
+    log,
+  });
+}
+
+function createEngine({
+  node,
+  log,
+  nodeFacts,
+  collecting,
+  storage,
+}: Foundation & Pick<Parts, "storage">): Engine {
   const engine = new Engine({
     node,
-    definitions: () => collection.definitions(),
-    port: states.port("rule:"),
+    definitions: () => collecting.collection.definitions(),
+    port: storage.states.port("rule:"),
     log,
   });
   engine.setFacts(nodeFacts.current);
   nodeFacts.onChange((facts) => engine.setFacts(facts));
+  return engine;
+}
+
+function judging(
+  parts: Foundation & Pick<Parts, "storage" | "notifier" | "admin">,
+): Pick<Parts, "kubernetes" | "engine" | "incidents" | "history" | "ticker" | keyof Quiet> {
+  const { clock, log, node, inForce, storage } = parts;
+  const { collection } = parts.collecting;
+  const { states, series } = storage;
+  const engine = createEngine(parts);
   const quiet = createQuiet(parts);
+  const history = createHistory(parts);
+  const tell = createTeller(parts, quiet.signingKeys, () => kubernetes);
   const incidents = new Incidents({
     clock,
     log,
@@ -208,7 +165,10 @@ function judging(
     newId: randomUUID,
     acknowledgements: quiet.acknowledgements,
     mutes: createMutes({ ...quiet, settings: () => inForce.runtime, clock }),
-    tell: teller(parts, quiet.signingKeys, () => kubernetes),
+    tell: async (telling) => {
+      history.note(telling);
+      await tell(telling);
+    },
     kept: () => atMost(clock, keptMs, storage.outbox.kept()),
   });
   const kubernetes = createKubernetesLink({
@@ -230,7 +190,7 @@ function judging(
     writeDelayMs: () => writeDelayMs(nodeId(node), intervalMs()),
     onError: (cause) => log.error("judging failed", { cause: errorText(cause) }),
   });
-  return { kubernetes, engine, ...quiet, incidents, ticker };
+  return { kubernetes, engine, ...quiet, incidents, history, ticker };
 }
 
 /** Puts all parts together; constructing starts nothing and asks nothing but the host's own tables. */

@@ -10,11 +10,27 @@ export interface Runtime extends DecideSettings, MuteSettings {
   readonly retentionDays: number;
   readonly tierRetentionDays: number;
   readonly language: Language;
+  readonly historyDays: number;
   readonly collectors: Readonly<Record<string, boolean>>;
 }
 
 const secondMs = 1_000;
 const minuteMs = 60_000;
+
+function alertsOf(
+  given: Policy["alerts"],
+  alerts: Config["alerts"],
+): Omit<Runtime, "intervalMs" | "retentionDays" | "tierRetentionDays" | "collectors"> {
+  return {
+    cooldownMs: given.cooldownMs ?? alerts.cooldown_minutes * minuteMs,
+    repeat: given.repeat ?? alerts.repeat,
+    sendResolved: given.sendResolved ?? alerts.send_resolved,
+    historyDays: given.historyDays ?? alerts.history_days,
+    quietHours: given.quietHours ?? [],
+    inhibit: given.inhibit ?? [],
+    language: given.language ?? alerts.language,
+  };
+}
 
 /** Pure: the settings that follow from the configuration and a policy. */
 export function runtimeOf(
@@ -26,11 +42,6 @@ export function runtimeOf(
     retentionDays: policy.metrics.retentionDays ?? metrics.retention_days,
     tierRetentionDays: policy.metrics.tierRetentionDays ?? metrics.tier_retention_days,
     collectors: { ...metrics.collectors, ...policy.metrics.collectors },
-    cooldownMs: policy.alerts.cooldownMs ?? alerts.cooldown_minutes * minuteMs,
-    repeat: policy.alerts.repeat ?? alerts.repeat,
-    sendResolved: policy.alerts.sendResolved ?? alerts.send_resolved,
-    quietHours: policy.alerts.quietHours ?? [],
-    inhibit: policy.alerts.inhibit ?? [],
-    language: policy.alerts.language ?? alerts.language,
+    ...alertsOf(policy.alerts, alerts),
   };
 }

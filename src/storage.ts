@@ -9,6 +9,7 @@ import { createDirectoryReport } from "./store/directory.ts";
 import { createBackend, type BackendName } from "./store/index.ts";
 import { createLocalFiles, type LocalFiles } from "./store/local.ts";
 import { createDrift, type Drift } from "./drift.ts";
+import { KeptHistory } from "./store/kept-history.ts";
 import { createKeptReceipts, type KeptReceipts } from "./store/kept-receipts.ts";
 import { createSeriesStore } from "./store/series.ts";
 import { createAgentOutbox, type AgentOutbox } from "./store/outbox.ts";
@@ -24,6 +25,7 @@ export interface Storage {
   readonly series: SeriesStore;
   readonly states: States;
   readonly receipts: KeptReceipts;
+  readonly history: KeptHistory;
   /** Messages on their way; they outlive the agent. */
   readonly outbox: AgentOutbox;
 }
@@ -39,6 +41,7 @@ export interface StorageDeps {
   readonly intervalMs: () => number;
   readonly retentionDays: () => number;
   readonly tierRetentionDays: () => number;
+  readonly historyDays: () => number;
 }
 
 /** A file of this node's: agents of several nodes may share a directory. */
@@ -65,6 +68,32 @@ function isRemote({ name }: Backend): boolean {
   return name === "redis";
 }
 
+/** What is kept of messages and incidents; it waits beside the agent while the store is away. */
+function createRecords(
+  { backend, local }: Pick<Storage, "backend" | "local">,
+  { node, clock, log, historyDays }: StorageDeps,
+): Pick<Storage, "receipts" | "history" | "outbox"> {
+  const receipts = createKeptReceipts({ receipts: backend.receipts, clock, log });
+  const history = new KeptHistory({
+    history: backend.history,
+    local,
+    file: fileName("history", node),
+    log,
+    historyDays,
+  });
+  const outbox = createAgentOutbox({
+    shared: backend.outbox,
+    receipts,
+    local,
+    file: fileName("outbox", node),
+    clock,
+    log,
+    // Not waited for: neither rejects.
+    onBack: () => void Promise.all([receipts.flush(), history.flush()]),
+  });
+  return { receipts, history, outbox };
+}
+
 export function createStorage(deps: StorageDeps): Storage {
   const { config, node, clock, log, retentionDays } = deps;
   const { backlog_max_bytes: maxBytes } = config.storage;
@@ -75,20 +104,11 @@ export function createStorage(deps: StorageDeps): Storage {
     { clock, log, retentionDays },
   );
   const local = createLocalFiles(deps.stateDir, { log, clock, report });
-  const receipts = createKeptReceipts({ receipts: backend.receipts, clock, log });
   return {
     backend,
     drift: createDrift(backend, { clock, log }),
     local,
-    receipts,
-    outbox: createAgentOutbox({
-      shared: backend.outbox,
-      receipts,
-      local,
-      file: fileName("outbox", node),
-      clock,
-      log,
-    }),
+    ...createRecords({ backend, local }, deps),
     series: createSeriesStore({
       backend,
       node,

@@ -18,6 +18,7 @@ import { writeFamilies } from "./telemetry/exposition.ts";
 import { createActionView } from "./action-view.ts";
 import { acceptAlert } from "./foreign-alert.ts";
 import { takeReports } from "./reported-alerts.ts";
+import { historyView } from "./history-view.ts";
 import { ownHistograms, ownMetrics, type MeasuredParts } from "./own-metrics.ts";
 import type { Cluster } from "./kubernetes/cluster.ts";
 import type { Storage } from "./storage.ts";
@@ -183,6 +184,7 @@ export function createView(parts: ViewParts): AgentView {
     incidents: () => incidents.list(),
     ...inward(parts),
     ...quietView(parts),
+    ...historyView({ ...storage, clock, historyDays: () => inForce.runtime.historyDays }),
     ...createActionView(parts),
     channels: () => notifier.states(),
     testChannel: (name) => notifier.test(name),

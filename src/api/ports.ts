@@ -2,6 +2,7 @@ import type { Acted, ActionClaim, ActionEnd, LinkReading } from "../core/action.
 import type { Incident } from "../core/alert.ts";
 import type { ChannelSpec, Outcome, Receipt } from "../core/delivery.ts";
 import type { Mute } from "../core/mute.ts";
+import type { HistoryEntry } from "../core/history.ts";
 import type { NodeIdentity, NodeInfo } from "../core/node.ts";
 import type { ComponentStatus } from "../core/ports.ts";
 import type { Level, Operator, Rule, Sourced } from "../core/rule.ts";
@@ -99,6 +100,10 @@ export interface AgentView {
   collectionIntervalMs(): number;
   retentionDays(): number;
   tierRetentionDays(): number;
+  /** Incidents of the fleet that began within a time. Rejects with INPUT_INVALID when there are too many to look through. */
+  history(fromMs: number, toMs: number): Promise<readonly HistoryEntry[]>;
+  /** One of them by its id; null: nobody remembers it. */
+  remembered(id: string): Promise<HistoryEntry | null>;
   /** Every index that can be asked for. */
   indexes(): readonly IndexDefinition[];
   latest(): Row | undefined;

@@ -27,6 +27,7 @@ import { nodesRoutes } from "./routes/nodes.ts";
 import { pagesRoutes } from "./routes/pages.ts";
 import { prometheusRoutes } from "./routes/prometheus.ts";
 import { rulesRoutes } from "./routes/rules.ts";
+import { historyRoutes } from "./routes/history.ts";
 import { silencesRoutes } from "./routes/silences.ts";
 import { answerBelow, safeHeaders } from "./wire.ts";
 
@@ -87,6 +88,7 @@ export function allRoutes(deps: RouteDeps): Route[] {
     nodesRoutes,
     rulesRoutes,
     channelsRoutes,
+    historyRoutes,
     silencesRoutes,
     deliveriesRoutes,
     prometheusRoutes,

@@ -2,6 +2,7 @@ import type { Redactor } from "../base/secret.ts";
 import type { Incident } from "../core/alert.ts";
 import type { Mute } from "../core/mute.ts";
 import type { Receipt } from "../core/delivery.ts";
+import type { DeliverySummary, HistoryEntry } from "../core/history.ts";
 import { showMatchers, silenceState, type Silence } from "../core/silence.ts";
 import { unixSeconds, unixSecondsOrNull } from "./reply.ts";
 
@@ -68,5 +69,22 @@ export function showReceipt(receipt: Receipt, redactor: Redactor): Record<string
     created_at: unixSeconds(createdAtMs),
     settled_at: unixSecondsOrNull(settledAtMs),
     latency_seconds: settledAtMs === null ? null : (settledAtMs - createdAtMs) / 1_000,
+  };
+}
+
+/** What became of a message, long after its receipt is gone. */
+function showSummary(summary: DeliverySummary, redactor: Redactor): Record<string, unknown> {
+  const { kind, channel, outcome, code, atMs } = summary;
+  const said = code === null ? null : redactor.redact(code);
+  return { kind, channel, outcome, code: said, at: unixSeconds(atMs) };
+}
+
+/** An incident as it is remembered; `deliveries` is null until they are summed up. */
+export function showHistory(entry: HistoryEntry, redactor: Redactor): Record<string, unknown> {
+  return {
+    ...showIncident(entry.incident, null),
+    levels: entry.levels.map(({ level, atMs }) => ({ level, at: unixSeconds(atMs) })),
+    told: entry.told.map(({ id, kind, atMs }) => ({ id, kind, at: unixSeconds(atMs) })),
+    deliveries: entry.deliveries?.map((one) => showSummary(one, redactor)) ?? null,
   };
 }

@@ -86,6 +86,7 @@ interface RuntimeValues {
   "alerts.repeat": NonNullable<PolicyDocument["alerts"]["repeat"]>;
   "alerts.language": NonNullable<PolicyDocument["alerts"]["language"]>;
   "alerts.send_resolved": boolean;
+  "alerts.history_days": number;
   "alerts.default_rules": boolean;
   "alerts.rules": readonly unknown[];
   "alerts.channels": readonly unknown[];
@@ -166,6 +167,7 @@ function settingsOf(found: Partial<RuntimeValues>): Pick<PolicyDocument, "metric
       ...given("repeat", found["alerts.repeat"]),
       ...given("language", found["alerts.language"]),
       ...given("sendResolved", found["alerts.send_resolved"]),
+      ...given("historyDays", found["alerts.history_days"]),
       ...given("defaultRules", found["alerts.default_rules"]),
     },
   };

@@ -121,6 +121,12 @@ const alerts = {
   ),
   language: setting("ALERTS_LANGUAGE", f.oneOf(languages), "zh-CN", "Language of messages"),
   send_resolved: setting("ALERTS_SEND_RESOLVED", f.flag, true, "Tell recoveries too"),
+  history_days: setting(
+    "ALERTS_HISTORY_DAYS",
+    f.integer(1, 400),
+    90,
+    "Days alerts that are over are kept: `GET /api/history`",
+  ),
   rules: setting(null, f.opaqueList, [], "Rules"),
   channels: setting(null, f.opaqueList, [], "Channels"),
   quiet_hours: setting(

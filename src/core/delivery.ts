@@ -290,4 +290,6 @@ export interface ReceiptPort {
   put(receipt: Receipt): Promise<void>;
   /** Newest first. */
   list(query: { channel?: string; alert?: string; limit: number }): Promise<readonly Receipt[]>;
+  /** Those of a channel with some ids, as far as they are kept. */
+  find(channel: string, ids: readonly string[]): Promise<readonly Receipt[]>;
 }

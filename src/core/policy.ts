@@ -24,6 +24,7 @@ export interface PolicyDocument {
     readonly repeat?: Repeat;
     readonly language?: Language;
     readonly sendResolved?: boolean;
+    readonly historyDays?: number;
     readonly defaultRules?: boolean;
     readonly quietHours?: readonly QuietHours[];
     readonly inhibit?: readonly Inhibition[];

@@ -27,10 +27,15 @@ export interface Target {
   readonly tally: Tally;
 }
 
+/** The id of a message's job, and receipt, at a channel. */
+export function receiptId(message: string, channel: string): string {
+  return `${message}:${channel}`;
+}
+
 /** The job of one message for one target: its id is the same wherever it is made, so it is kept once. */
 export function jobOf(message: AlertMessage, channel: string, nowMs: number): Job {
   return {
-    id: `${message.id}:${channel}`,
+    id: receiptId(message.id, channel),
     channel,
     message,
     createdAtMs: nowMs,

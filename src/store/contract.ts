@@ -1,5 +1,6 @@
 import type { Meter, ReceiptPort, SharedOutbox } from "../core/delivery.ts";
 import type { AcknowledgementPort, SigningKeyPort } from "../core/action.ts";
+import type { HistoryPort } from "../core/history.ts";
 import type { NodeInfo } from "../core/node.ts";
 import type { ComponentStatus, StatePort } from "../core/ports.ts";
 import type { SilencePort } from "../core/silence.ts";
@@ -131,6 +132,8 @@ export interface Backend {
   readonly signingKeys: SigningKeyPort;
   /** Null: no other agent shares it, so that each agent's own outbox is all there is. */
   readonly outbox: SharedOutbox | null;
+  /** Of the whole fleet. */
+  readonly history: HistoryPort;
   /** What is sent to robots by all who share the backend. */
   readonly meter: Meter;
   /** Says that a node lives. */

@@ -55,6 +55,12 @@ class Kept implements KeptReceipts {
     return [...own, ...stored.filter(({ id }) => !newer.has(id))].sort(newestFirst).slice(0, limit);
   }
 
+  async find(channel: string, ids: readonly string[]): Promise<readonly Receipt[]> {
+    const own = ids.flatMap((id) => this.#waiting.get(id) ?? []);
+    const stored = await this.#deps.receipts.find(channel, ids);
+    return [...own, ...stored.filter(({ id }) => !this.#waiting.has(id))];
+  }
+
   flush(): Promise<void> {
     this.#sending ??= this.#sendAll().finally(() => {
       this.#sending = null;

@@ -33,6 +33,8 @@ export interface AgentOutboxDeps {
   readonly file: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** What other agents share is back. */
+  readonly onBack?: () => void;
 }
 
 /** Jobs in the shared queue of a store that is away for so long are sent from here: who leads it would have by now. */
@@ -56,7 +58,10 @@ class LocalFirstOutbox implements AgentOutbox {
     const { shared, clock, log } = deps;
     this.#deps = deps;
     this.#jobs = new OwnJobs(deps);
-    const onFound = (): void => this.#asked.clear();
+    const onFound = (): void => {
+      this.#asked.clear();
+      deps.onBack?.();
+    };
     this.#sharing =
       shared === null ? null : new Sharing({ shared, jobs: this.#jobs, clock, log, onFound });
   }
@@ -104,11 +109,7 @@ class LocalFirstOutbox implements AgentOutbox {
       } catch {
         // Said by whoever asked.
       }
-    if (sharing.awayForMs >= takeBackMs) this.#takeBack(queue);
-    const here = this.#leadHere(queue);
-    if ("lead" in here) sharing.sayAlone();
-    if ("lead" in here || this.#jobs.of(queue).length === 0) return here;
-    return { waitMs: Math.min(here.waitMs ?? awayMs, awayMs) };
+    return this.#leadAlone(sharing, queue);
   }
 
   async withdraw(channel: string): Promise<readonly Job[]> {
@@ -139,6 +140,17 @@ class LocalFirstOutbox implements AgentOutbox {
       found.set(job.channel, { count: known.count + 1, oldestAtMs });
     }
     return found;
+  }
+
+  /** While the store is away. */
+  #leadAlone(sharing: Sharing, queue: Queue): Leading {
+    if (sharing.awayForMs >= takeBackMs) this.#jobs.takeBack(queue);
+    const here = this.#leadHere(queue);
+    if ("lead" in here) sharing.sayAlone();
+    const isWaiting = this.#jobs.of(queue).length > 0 || this.#jobs.leftovers().length > 0;
+    if ("lead" in here || !isWaiting) return here;
+    // What was sent alone must be taken out as soon as the store is back.
+    return { waitMs: Math.min(here.waitMs ?? awayMs, awayMs) };
   }
 
   /** Null: no other agent can send the jobs of a queue. */
@@ -173,7 +185,7 @@ class LocalFirstOutbox implements AgentOutbox {
     if (waitMs === null) this.#asked.set(queueKey(queue), this.#deps.clock.monotonic());
     if (!isOurs) return isLed ? { waitMs: othersEveryMs } : { waitMs };
     // The store may have lost them.
-    if (waitMs === null) this.#lookSoon(queue);
+    if (waitMs === null) this.#jobs.lookSoon(queue);
     return { waitMs: Math.min(waitMs ?? firstLookMs, lookEveryMs) };
   }
 
@@ -277,16 +289,6 @@ class LocalFirstOutbox implements AgentOutbox {
       if (this.#isFiling) log.warn("receipt.lost", { channel, cause: errorText(cause) });
       this.#isFiling = false;
     }
-  }
-
-  #lookSoon(queue: Queue): void {
-    for (const entry of this.#jobs.of(queue)) entry.lookAtMs = 0;
-  }
-
-  /** The jobs that nobody sends while the store is away for long. */
-  #takeBack(queue: Queue): void {
-    for (const entry of this.#jobs.of(queue))
-      if (entry.place === "shared") Object.assign(entry, { place: "here", isSuspect: true });
   }
 }
 

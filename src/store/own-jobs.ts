@@ -99,6 +99,17 @@ export class OwnJobs {
     if (this.#jobs.delete(id)) this.changed();
   }
 
+  /** They are to be looked for with the next chance. */
+  lookSoon(queue: Queue): void {
+    for (const entry of this.of(queue)) entry.lookAtMs = 0;
+  }
+
+  /** Those that others were to send are here again. */
+  takeBack(queue: Queue): void {
+    for (const entry of this.of(queue))
+      if (entry.place === "shared") Object.assign(entry, { place: "here", isSuspect: true });
+  }
+
   leftovers(): readonly Leftover[] {
     return [...this.#leftovers.values()];
   }

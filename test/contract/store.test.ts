@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import type { HistoryEntry } from "../../src/core/history.ts";
 import type { NodeInfo } from "../../src/core/node.ts";
 import type { Silence } from "../../src/core/silence.ts";
 import { parseSelector } from "../../src/core/series.ts";
@@ -17,6 +18,7 @@ import { recordLog } from "../support/log.ts";
 import { redisSettings, startRedis } from "../support/redis.ts";
 import { startCluster } from "../support/redis-cluster.ts";
 import { receipt } from "../support/alerts.ts";
+import { job } from "../support/jobs.ts";
 import { row, rowsOf, seriesStore } from "../support/store.ts";
 
 const node = "prod/node-1";
@@ -506,6 +508,40 @@ describe("storage backends", () => {
         assert.ok("waitMs" in refused && refused.waitMs > 590_000 && refused.waitMs <= 600_000);
         assert.equal((await meter.budget("robot", limits)).left, 0);
         assert.ok("arrived" in (await meter.take("another", limits)));
+      });
+
+      it("keeps the history by the day an incident began on, replaced by id, until it expires", async () => {
+        const { history } = backend;
+        const entry = (id: string, startedAtMs: number, changes: Partial<HistoryEntry> = {}) => ({
+          incident: { ...job(id).message.incident, id, startedAtMs },
+          levels: [{ level: "warning" as const, atMs: startedAtMs }],
+          told: [{ id: "m", kind: "firing" as const, atMs: startedAtMs }],
+          deliveries: null,
+          ...changes,
+        });
+        const noonMs = (today + 0.5) * 86_400_000;
+        const [soon, late] = [(clock.now() + 2_000) / 1_000, later(today)];
+        await history.put(entry("a", noonMs), late);
+        await history.put(entry("b", noonMs + 1), late);
+        await history.put(entry("yesterday", noonMs - 86_400_000), late);
+        const deliveries = [
+          { kind: "firing", channel: "ops", outcome: "sent", code: "0", atMs: 5 },
+        ] as const;
+        await history.put(entry("a", noonMs, { deliveries }), late);
+        const found = await history.day(today);
+        assert.deepEqual(
+          found.toSorted((a, b) => (a.incident.id < b.incident.id ? -1 : 1)),
+          [entry("a", noonMs, { deliveries }), entry("b", noonMs + 1)],
+        );
+        assert.deepEqual(
+          await history.get(today - 1, "yesterday"),
+          entry("yesterday", noonMs - 86_400_000),
+        );
+        assert.equal(await history.get(today, "yesterday"), null);
+        if (name !== "memory")
+          assert.deepEqual(await (await open()).history.get(today, "b"), entry("b", noonMs + 1));
+        await history.put(entry("old", noonMs - 9 * 86_400_000), Math.floor(soon) - 60);
+        assert.deepEqual(await history.day(today - 9), []);
       });
 
       it("keeps silences for all, replaced by id, and forgets them a day after their end", async () => {

@@ -34,6 +34,10 @@ describe("receipts that wait for the store", () => {
         await reach();
         return stored.list(query);
       },
+      find: async (channel, ids) => {
+        await reach();
+        return stored.find(channel, ids);
+      },
     };
     receipts = createKeptReceipts({ receipts: through, clock, log: kept.log });
   });
@@ -99,6 +103,7 @@ describe("receipts that wait for the store", () => {
           receipts: {
             put: (one) => (there ? inner.put(one) : Promise.reject(new Error("away"))),
             list: (query) => inner.list(query),
+            find: (channel, ids) => inner.find(channel, ids),
           },
           clock,
           log: recordLog().log,

@@ -14,6 +14,7 @@ import type { Mute } from "../../src/core/mute.ts";
 import type { Silence } from "../../src/core/silence.ts";
 import type { Incident } from "../../src/core/alert.ts";
 import type { ChannelSpec, Outcome, Receipt } from "../../src/core/delivery.ts";
+import type { HistoryEntry } from "../../src/core/history.ts";
 import type { NodeInfo } from "../../src/core/node.ts";
 import { nodeId } from "../../src/core/node.ts";
 import type { ComponentStatus } from "../../src/core/ports.ts";
@@ -174,6 +175,7 @@ export class MemoryView implements AgentView {
   ];
   incidentList: Incident[] = [];
   silenceList: Silence[] = [];
+  entries: HistoryEntry[] = [];
   mute: Mute | null = null;
   channelList: ChannelState[] = [channel()];
   receiptList: Receipt[] = [];
@@ -192,6 +194,18 @@ export class MemoryView implements AgentView {
   /** Held back until it resolves. */
   gate: Promise<void> = Promise.resolve();
   reads = 0;
+
+  async history(fromMs: number, toMs: number): Promise<readonly HistoryEntry[]> {
+    if (this.failure !== null) throw this.failure;
+    return this.entries.filter(
+      ({ incident: { startedAtMs } }) => startedAtMs >= fromMs && startedAtMs <= toMs,
+    );
+  }
+
+  async remembered(id: string): Promise<HistoryEntry | null> {
+    if (this.failure !== null) throw this.failure;
+    return this.entries.find(({ incident }) => incident.id === id) ?? null;
+  }
 
   /** Adds samples of this node, one row a slot, ending at noon. */
   fill(count: number, values: (at: number) => Record<SeriesKey, number | null>): void {

@@ -7,7 +7,7 @@ import { listQuery, listReply, newestFirst } from "../list.ts";
 import { noQuery, readQuery } from "../query.ts";
 import { jsonReply, type Reply } from "../reply.ts";
 import { checked, get, shortText, type Call, type Route, type RouteDeps } from "../route.ts";
-import { showIncident, showReceipt } from "../show.ts";
+import { showHistory, showIncident, showReceipt } from "../show.ts";
 
 /** Far more messages than one alert can send before its receipts are forgotten. */
 const maxDeliveries = 1_000;
@@ -37,10 +37,24 @@ async function listAlerts({ view }: RouteDeps, call: Call): Promise<Reply> {
   });
 }
 
-async function oneAlert({ view, redactor }: RouteDeps, call: Call): Promise<Reply> {
+/** An alert of another node's, or one that is long over. */
+async function rememberedAlert({ view, redactor }: RouteDeps, id: string): Promise<Reply> {
+  const entry = await view.remembered(id);
+  if (entry === null) throw unknownAlert();
+  const shown = showHistory(entry, redactor);
+  const receipts = await view.receipts({ alert: id, limit: maxDeliveries });
+  if (receipts.length === 0) return jsonReply({ ...shown, deliveries: shown["deliveries"] ?? [] });
+  return jsonReply({
+    ...shown,
+    deliveries: receipts.map((receipt) => showReceipt(receipt, redactor)),
+  });
+}
+
+async function oneAlert(deps: RouteDeps, call: Call): Promise<Reply> {
   noQuery(call.query);
-  const incident = view.incidents().find(({ id }) => id === call.params.id);
-  if (incident === undefined) throw unknownAlert();
+  const incident = deps.view.incidents().find(({ id }) => id === call.params.id);
+  if (incident === undefined) return rememberedAlert(deps, call.params.id ?? "");
+  const { view, redactor } = deps;
   const muteOf = await view.mutes();
   const receipts = await view.receipts({ alert: incident.id, limit: maxDeliveries });
   return jsonReply({

@@ -14,6 +14,7 @@ import { createFileAcknowledgements, createFileKeys } from "./links.ts";
 import type { RecordLog } from "./log.ts";
 import { createFileReceipts } from "./receipts.ts";
 import { createShelf } from "./shelf.ts";
+import { createFileHistory } from "./history.ts";
 import { createFileSilences } from "./silences.ts";
 import { createFileSmall, type SmallDeps } from "./small.ts";
 
@@ -53,11 +54,12 @@ function createPorts(
   deps: SmallDeps & { readonly clock: Clock },
 ): Pick<
   Backend,
-  "receipts" | "silences" | "acknowledgements" | "signingKeys" | "outbox" | "meter"
+  "receipts" | "silences" | "history" | "acknowledgements" | "signingKeys" | "outbox" | "meter"
 > {
   return {
     receipts: createFileReceipts(deps),
     silences: createFileSilences(deps),
+    history: createFileHistory(deps),
     acknowledgements: createFileAcknowledgements(deps),
     signingKeys: createFileKeys(deps),
     outbox: null,

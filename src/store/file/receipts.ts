@@ -56,6 +56,17 @@ export function createFileReceipts({ gate, use, readJson }: SmallDeps): ReceiptP
           await log.write(changes);
         }),
       ),
+    find: (channel, ids) =>
+      gate.read(() =>
+        use(async (log) => {
+          const wanted = new Set(ids);
+          const all = placesOf(keysBelow(await log.keys(), kind, channel));
+          return read(
+            log,
+            all.filter(({ id }) => wanted.has(id)),
+          );
+        }),
+      ),
     list: ({ channel, alert, limit }) =>
       gate.read(() =>
         use(async (log) => {

@@ -9,6 +9,7 @@ import { dayMs } from "../slots.ts";
 import { createMemoryAcknowledgements, createMemoryKeys } from "./links.ts";
 import { createMemoryMeter } from "./meter.ts";
 import { createMemoryReceipts } from "./receipts.ts";
+import { createMemoryHistory } from "./history.ts";
 import { createMemorySilences } from "./silences.ts";
 
 /** The default of `metrics.retention_days`. */
@@ -150,6 +151,7 @@ export function createMemoryBackend({
     ...createSmall(clock, retentionDays),
     receipts: createMemoryReceipts({ perChannel: receiptsPerChannel }),
     silences: createMemorySilences(clock),
+    history: createMemoryHistory(clock),
     acknowledgements: createMemoryAcknowledgements(clock),
     signingKeys: createMemoryKeys(),
     outbox: null,

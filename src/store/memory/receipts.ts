@@ -13,6 +13,8 @@ export function createMemoryReceipts({ perChannel }: { readonly perChannel: numb
       const others = (channels.get(receipt.channel) ?? []).filter(({ id }) => id !== receipt.id);
       channels.set(receipt.channel, [...others, receipt].sort(newestFirst).slice(0, perChannel));
     },
+    find: async (channel, ids) =>
+      (channels.get(channel) ?? []).filter(({ id }) => ids.includes(id)),
     list: async ({ channel, alert, limit }) => {
       const from = channel === undefined ? [...channels.values()].flat() : channels.get(channel);
       return (from ?? [])

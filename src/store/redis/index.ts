@@ -5,6 +5,7 @@ import { createConnection } from "./connection.ts";
 import { createJsonReader } from "../garbled.ts";
 import { createRedisHashes } from "./hashes.ts";
 import { aheadMs } from "./drift.ts";
+import { createRedisHistory } from "./history.ts";
 import { createKeys } from "./keys.ts";
 import { createRedisAcknowledgements, createRedisKeys } from "./links.ts";
 import { createRedisNodes } from "./nodes.ts";
@@ -40,6 +41,7 @@ export function createRedisBackend(
     ...createRedisHashes(deps),
     receipts: createRedisReceipts(deps),
     silences: createRedisSilences(deps),
+    history: createRedisHistory(deps),
     acknowledgements: createRedisAcknowledgements(deps),
     signingKeys: createRedisKeys(deps),
     outbox: createRedisOutbox(deps),

@@ -43,6 +43,8 @@ export interface Keys {
   /** HASH: a channel's receipts by id; in the same slot as their ids. */
   receipts(channel: string): string;
   queue(queue: Queue): QueueKeys;
+  /** HASH: incidents of the fleet that began on a day, by id. */
+  history(day: number): string;
 }
 
 const partLetters: Readonly<Record<DayPart, string>> = { blocks: "m", columns: "k", tier: "d" };
@@ -68,6 +70,7 @@ export function createKeys(prefix: string): Keys {
     channels: `${prefix}:r`,
     receiptIds: (channel) => `${prefix}:r:${tag(channel)}`,
     receipts: (channel) => `${prefix}:r:${tag(channel)}:d`,
+    history: (day) => `${prefix}:h:${day}`,
     queue: ({ channel, robot }) => {
       const waiting = `${prefix}:q:${tag(channel)}:${escapeName(robot)}`;
       return { waiting, jobs: `${waiting}:d`, lead: `${waiting}:l` };

@@ -44,6 +44,14 @@ export function createChannelNotes({
 
 /** The receipts of one channel. */
 function createEntries({ connection, keys, readJson, retentionDays }: SmallDeps) {
+  const find = async (channel: string, ids: readonly string[]): Promise<readonly Receipt[]> => {
+    if (ids.length === 0) return [];
+    const [entries] = await connection.run([["hmget", keys.receipts(channel), ...ids]]);
+    return textsReply(entries).flatMap((text) => {
+      const receipt = text === null ? null : readJson(receiptSchema, text, "receipt");
+      return receipt === null ? [] : [receipt];
+    });
+  };
   return {
     put: async (receipt: Receipt): Promise<void> => {
       const { channel, id, createdAtMs } = receipt;
@@ -51,15 +59,10 @@ function createEntries({ connection, keys, readJson, retentionDays }: SmallDeps)
       const about = [id, JSON.stringify(receipt), createdAtMs, retentionSeconds(retentionDays)];
       await connection.run([["eval", put, places.length, ...places, ...about]]);
     },
+    find,
     list: async (channel: string, count: number): Promise<readonly Receipt[]> => {
       const [reply] = await connection.run([["zrevrange", keys.receiptIds(channel), 0, count - 1]]);
-      const ids = namesReply(reply);
-      if (ids.length === 0) return [];
-      const [entries] = await connection.run([["hmget", keys.receipts(channel), ...ids]]);
-      return textsReply(entries).flatMap((text) => {
-        const receipt = text === null ? null : readJson(receiptSchema, text, "receipt");
-        return receipt === null ? [] : [receipt];
-      });
+      return find(channel, namesReply(reply));
     },
   };
 }
@@ -75,6 +78,7 @@ export function createRedisReceipts(
       await entries.put(receipt);
       await channels.note(receipt.channel);
     },
+    find: (channel, ids) => entries.find(channel, ids),
     list: async ({ channel, alert, limit }) => {
       if (limit <= 0) return [];
       const names = channel === undefined ? await channels.names() : [channel];
