@@ -24,6 +24,8 @@ export class AlertBook {
   readonly #language: Language;
   /** By label set. */
   #entries = new Map<string, Entry>();
+  /** Label sets by incident: an Alertmanager may be told of a whole fleet. */
+  #keys = new Map<string, Set<string>>();
 
   constructor(language: Language) {
     this.#language = language;
@@ -36,7 +38,7 @@ export class AlertBook {
 
   /** What is to be said of an incident; nothing when a newer one has taken its place. */
   of(id: string): readonly Entry[] {
-    return this.all.filter(({ incident }) => incident.id === id);
+    return [...(this.#keys.get(id) ?? [])].flatMap((key) => this.#entries.get(key) ?? []);
   }
 
   /**
@@ -48,11 +50,12 @@ export class AlertBook {
     const [key, entry] = this.#write(message, incident.updatedAtMs);
     const known = this.#entries.get(key);
     if (this.#isOutdated(incident, known)) return;
-    for (const [other, of] of this.#entries)
-      if (of.incident.id === incident.id && of.endedAtMs === null)
-        this.#entries.set(other, { ...of, endedAtMs: atMs });
+    for (const other of this.#keys.get(incident.id) ?? []) {
+      const of = this.#entries.get(other);
+      if (of?.endedAtMs === null) this.#entries.set(other, { ...of, endedAtMs: atMs });
+    }
     const seenAtMs = Math.max(entry.seenAtMs, known?.seenAtMs ?? entry.seenAtMs);
-    this.#entries.set(key, { ...entry, seenAtMs });
+    this.#put(key, { ...entry, seenAtMs });
   }
 
   /** Takes up all that goes on at a time; what is in the book and not among it has ended. */
@@ -78,7 +81,19 @@ export class AlertBook {
       // The clock may have been set back since.
       if (!entries.has(key))
         put([key, { ...entry, endedAtMs: Math.min(nowMs, entry.endedAtMs ?? nowMs) }]);
-    this.#entries = entries;
+    this.#entries = new Map();
+    this.#keys = new Map();
+    for (const [key, entry] of entries) this.#put(key, entry);
+  }
+
+  #put(key: string, entry: Entry): void {
+    const before = this.#entries.get(key);
+    if (before !== undefined) this.#keys.get(before.incident.id)?.delete(key);
+    this.#entries.set(key, entry);
+    const { id } = entry.incident;
+    const keys = this.#keys.get(id);
+    if (keys === undefined) this.#keys.set(id, new Set([key]));
+    else keys.add(key);
   }
 
   /** Whether later news of the incident are known, or a later incident has its label set. */

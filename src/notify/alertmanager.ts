@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { deadline } from "../base/every.ts";
 import { list, secret, strictObject, text } from "../base/parse.ts";
 import { isReported } from "../core/alert.ts";
-import type { Channel, KeepFiring, Outcome } from "../core/delivery.ts";
+import type { AlertMessage, Channel, KeepFiring, Outcome } from "../core/delivery.ts";
 import { isLoopback } from "./address.ts";
 import { AlertBook, type Entry } from "./alert-book.ts";
 import { alertOf, type Alert } from "./alert.ts";
@@ -162,24 +162,25 @@ function createAlertmanager(of: AlertmanagerSettings, deps: ChannelDeps): Channe
       return alerts.length === 0 ? null : post(alerts, signal);
     },
   };
+  const testOf = (message: AlertMessage): object =>
+    postable(alertOf(message, language), message.atMs, message.atMs + graceMs);
+  const tell = async (messages: readonly AlertMessage[], signal: AbortSignal): Promise<Outcome> => {
+    const tests = messages.filter(({ kind }) => kind === "test");
+    const news = messages.filter(({ kind }) => kind !== "test");
+    for (const message of news) book.note(message);
+    const ids = new Set(news.map(({ incident }) => incident.id));
+    const alerts = [...tests.map(testOf), ...[...ids].flatMap((id) => book.of(id)).map(fromBook)];
+    return alerts.length === 0 ? { outcome: "sent", code: "superseded" } : post(alerts, signal);
+  };
   return {
     takes: (subject) => !isReported(subject),
     keepFiring,
-    send: async (message, signal) => {
-      if (message.kind === "test") {
-        const endsAtMs = message.atMs + graceMs;
-        return post([postable(alertOf(message, language), message.atMs, endsAtMs)], signal);
-      }
-      book.note(message);
-      const alerts = book.of(message.incident.id).map(fromBook);
-      return alerts.length === 0 ? { outcome: "sent", code: "superseded" } : post(alerts, signal);
-    },
-    sendDigest: async ({ items }, signal) => {
-      for (const { message } of items) book.note(message);
-      const ids = new Set(items.map(({ message }) => message.incident.id));
-      const alerts = [...ids].flatMap((id) => book.of(id)).map(fromBook);
-      return alerts.length === 0 ? { outcome: "sent", code: "superseded" } : post(alerts, signal);
-    },
+    send: (message, signal) => tell([message], signal),
+    sendDigest: ({ items }, signal) =>
+      tell(
+        items.map(({ message }) => message),
+        signal,
+      ),
     close: async () => {},
   };
 }

@@ -4,7 +4,8 @@ import type { AlertMessage, Digest, Language } from "../core/delivery.ts";
 import type { ChannelDeps } from "./contract.ts";
 import { renderDigest } from "./digest.ts";
 import { chartOf, type MailChart } from "./mail-chart.ts";
-import { oneLine, renderMessage, rowText, type Rendered, type Tone } from "./render.ts";
+import { tableOf } from "./mail-table.ts";
+import { fitRows, oneLine, renderMessage, rowText, type Rendered, type Tone } from "./render.ts";
 
 /** One e-mail as it is handed to a mail server. */
 export interface Mail {
@@ -19,6 +20,9 @@ export interface Mail {
   readonly thread: string;
   readonly headers: Readonly<Record<string, string>>;
 }
+
+/** Room for a thousand names; mail servers take more, readers do not. */
+const maxTextBytes = 100_000;
 
 const colours: Readonly<Record<Tone, number>> = {
   critical: 0xc62828,
@@ -42,10 +46,9 @@ function buttonsOf({ actions, tone }: Rendered): string {
     .join("");
 }
 
-function htmlOf(rendered: Rendered, chart: MailChart | null): string {
-  const { tone, title, rows, links, words } = rendered;
-  const buttons = buttonsOf(rendered);
-  const cells = rows
+/** The rows as those of a table. */
+function cellsOf({ rows }: Rendered): string {
+  return rows
     .map(({ label, value }) =>
       label === ""
         ? `<tr><td colspan="2" style="padding:2px 0;white-space:pre-wrap">${escapeHtml(value)}</td></tr>`
@@ -53,6 +56,12 @@ function htmlOf(rendered: Rendered, chart: MailChart | null): string {
           `<td style="padding:4px 0;white-space:pre-wrap">${escapeHtml(value)}</td></tr>`,
     )
     .join("\n");
+}
+
+/** A page of a title, a table of these rows, and what belongs below it. */
+function htmlOf(rendered: Rendered, cells: string, below = ""): string {
+  const { tone, title, links, words } = rendered;
+  const buttons = buttonsOf(rendered);
   const anchors = links
     .map(({ label, url }) => `<a href="${escapeHtml(url)}">${escapeHtml(label)}</a>`)
     .join(" &middot; ");
@@ -62,7 +71,7 @@ function htmlOf(rendered: Rendered, chart: MailChart | null): string {
     `<table style="border-collapse:collapse">`,
     cells,
     `</table>`,
-    chart?.html ?? "",
+    below,
     buttons === "" ? "" : `<p>${buttons}</p>`,
     anchors === "" ? "" : `<p>${anchors}</p>`,
     `</body></html>`,
@@ -94,12 +103,13 @@ function headersOf({ tone }: Rendered): Mail["headers"] {
 }
 
 /** What all e-mails have, of one message and of many. */
-function compose(rendered: Rendered, id: string, host: string): Omit<Mail, "thread"> {
+function compose(
+  rendered: Rendered,
+  id: string,
+  host: string,
+): Pick<Mail, "subject" | "messageId" | "headers"> {
   return {
     subject: oneLine(rendered.title),
-    text: textOf(rendered),
-    html: htmlOf(rendered, null),
-    chart: null,
     messageId: `<${idPart(id)}@${host}>`,
     headers: headersOf(rendered),
   };
@@ -119,14 +129,22 @@ export function composeMail(
   });
   return {
     ...compose(rendered, message.id, host),
-    html: htmlOf(rendered, chart),
+    text: textOf(rendered),
+    html: htmlOf(rendered, cellsOf(rendered), chart?.html),
     chart,
     thread: `<alert-${idPart(message.incident.id)}@${host}>`,
   };
 }
 
-/** Puts a digest into an e-mail, a thread of its own. */
+/** Puts a digest into an e-mail, a thread of its own: names and counts as text, every alert in a table. */
 export function composeDigest(digest: Digest, language: Language, host: string): Mail {
-  const mail = compose(renderDigest(digest, language), digest.id, host);
-  return { ...mail, thread: mail.messageId };
+  const rendered = renderDigest(digest, language);
+  const mail = compose(rendered, digest.id, host);
+  return {
+    ...mail,
+    text: fitRows(rendered, maxTextBytes, (rows) => textOf({ ...rendered, rows })),
+    html: htmlOf(rendered, tableOf(digest, rendered.words)),
+    chart: null,
+    thread: mail.messageId,
+  };
 }

@@ -45,7 +45,7 @@ export interface Rendered {
 }
 
 /** A title longer than this hides what it says; node names and labels may be any length. */
-export const maxTitleBytes = 300;
+const maxTitleBytes = 300;
 /** No browser or chat opens longer links reliably. */
 const maxUrlBytes = 2_000;
 /** The beginning of a value that is shorter than this tells nothing. */
@@ -90,7 +90,7 @@ export function inUnit(value: number | null, unit: string): string | null {
 export type AboutIncident = Pick<AlertMessage, "kind" | "incident">;
 
 /** An alert that ended though its value still breaches: nobody judges it any more. */
-function isClosed({ kind, incident }: AboutIncident): boolean {
+export function isClosed({ kind, incident }: AboutIncident): boolean {
   return incident.status === "resolved" && kind === "resolved" && isBreaching(incident);
 }
 

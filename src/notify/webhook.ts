@@ -16,6 +16,9 @@ const type = "webhook";
 /** What Alertmanager says of an alert whose end nobody knows: Go's zero time. */
 const noEnd = "0001-01-01T00:00:00Z";
 
+/** A body of a megabyte; what is more is counted, as Alertmanager does it with `max_alerts`. */
+const maxAlerts = 1_000;
+
 const settings = strictObject({
   url: webhookUrl,
   secret: v.optional(secret),
@@ -57,15 +60,25 @@ function commonOf(all: readonly Labels[]): Labels {
   );
 }
 
+/** The messages of one body, the most urgent first. */
+export interface WebhookContent {
+  readonly messages: readonly AlertMessage[];
+  /** The id of the digest they are; null: it is one message, of a group of its own. */
+  readonly digest: string | null;
+}
+
 /** The body of messages: Alertmanager's, version 4 (`template.Data` and `webhook.Message`). */
-export function webhookBody(messages: readonly AlertMessage[], language: Language): string {
-  const alerts = messages.map((message) => alertIn(message, language));
+export function webhookBody({ messages, digest }: WebhookContent, language: Language): string {
+  const told = messages.slice(0, maxAlerts);
+  const alerts = told.map((message) => alertIn(message, language));
   const commonLabels = commonOf(alerts.map(({ labels }) => labels));
   const groupLabels = groupOf(commonLabels);
+  // What two digests have in common may be the same, and they are no news of the same group.
+  const route = digest === null ? "{}" : `{}/{${formatLabels({ digest })}}`;
   return JSON.stringify({
     version: "4",
-    groupKey: `{}:{${formatLabels(groupLabels)}}`,
-    truncatedAlerts: 0,
+    groupKey: `${route}:{${formatLabels(groupLabels)}}`,
+    truncatedAlerts: messages.length - told.length,
     // As Alertmanager has it: one that fires is enough.
     status: alerts.some(({ status }) => status === "firing") ? "firing" : "resolved",
     receiver: type,
@@ -100,12 +113,8 @@ function warnings({ url }: WebhookSettings): string[] {
 
 function createWebhook(of: WebhookSettings, deps: ChannelDeps): Channel {
   const push = createPush(deps);
-  const post = (
-    messages: readonly AlertMessage[],
-    id: string,
-    signal: AbortSignal,
-  ): Promise<Outcome> => {
-    const body = webhookBody(messages, deps.language);
+  const post = (content: WebhookContent, id: string, signal: AbortSignal): Promise<Outcome> => {
+    const body = webhookBody(content, deps.language);
     const headers = {
       ...bearer(of.token),
       ...signature(of, body, deps.clock.now()),
@@ -115,13 +124,9 @@ function createWebhook(of: WebhookSettings, deps: ChannelDeps): Channel {
     return push({ url: of.url.reveal(), headers, body, signal });
   };
   return {
-    send: (message, signal) => post([message], message.id, signal),
+    send: (message, signal) => post({ messages: [message], digest: null }, message.id, signal),
     sendDigest: ({ id, items }, signal) =>
-      post(
-        items.map(({ message }) => message),
-        id,
-        signal,
-      ),
+      post({ messages: items.map(({ message }) => message), digest: id }, id, signal),
     close: async () => {},
   };
 }

@@ -28,7 +28,7 @@ const maxTextBytes = 2_048;
 const maxMentionBytes = 1_024;
 
 /** A title stays whole but for names of absurd length, whatever escaping makes of it. */
-const maxTitleBytes = 400;
+const maxTitleBytes = 600;
 
 /** 45009 counts by the minute, so a minute later the robot may speak again. */
 const heldMs = 60_000;

@@ -42,6 +42,8 @@ export interface Words {
   readonly alertsOn: (alerts: number, nodes: number) => string;
   readonly countOf: (count: number, state: string) => string;
   readonly worst: (what: string) => string;
+  /** Of incidents that began and ended before anybody was told. */
+  readonly brief: string;
   /** What did not fit. */
   readonly more: (count: number) => string;
 }
@@ -118,6 +120,7 @@ const english: Words = {
     `${alerts === nodes ? "" : `${alerts} alerts on `}${nodes} ${nodes === 1 ? "node" : "nodes"}`,
   countOf: (count, state) => `${count} ${state}`,
   worst: (what) => `worst ${what}`,
+  brief: "fired and recovered in the meantime",
   more: (count) => `and ${count} more`,
 };
 
@@ -177,6 +180,7 @@ const chinese: Words = {
     alerts === nodes ? `${nodes} 个节点` : `${nodes} 个节点共 ${alerts} 条告警`,
   countOf: (count, state) => `${state} ${count} 条`,
   worst: (what) => `最严重 ${what}`,
+  brief: "期间触发并已恢复",
   more: (count) => `以及另外 ${count} 条`,
 };
 

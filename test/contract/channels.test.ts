@@ -2,16 +2,18 @@ import { once } from "node:events";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { systemClock } from "../../src/base/clock.ts";
 import { deadline } from "../../src/base/every.ts";
 import { createHttpClient, type HttpClient } from "../../src/base/http.ts";
 import { longestWindowMs } from "../../src/base/window.ts";
 import { createRedactor, Secret } from "../../src/base/secret.ts";
-import type { Channel, Outcome } from "../../src/core/delivery.ts";
+import type { Channel, DigestItem, Outcome } from "../../src/core/delivery.ts";
+import { levels } from "../../src/core/rule.ts";
 import type { AnyChannelPlugin } from "../../src/notify/contract.ts";
 import { channelPlugins } from "../../src/notify/index.ts";
 import { parseChannel } from "../../src/notify/settings.ts";
-import { message, noFiles } from "../notify/kit.ts";
+import { message, noFiles, startMs } from "../notify/kit.ts";
 import { startAlertmanager, startWebhook, type Receiver } from "../support/pushes.ts";
 import {
   startDingtalk,
@@ -27,6 +29,8 @@ interface Service {
   /** Settings that reach it, over the plugin's example. */
   readonly settings: Readonly<Record<string, unknown>>;
   received(): number;
+  /** What the last message it took says, as it stands in it. */
+  said(): string;
   close(): Promise<void>;
 }
 
@@ -39,6 +43,7 @@ async function robotService(robot: Robot, kind: Kind, more: object = {}): Promis
   return {
     settings: { webhook_url: robot.url, ...more },
     received: () => robot.received.length,
+    said: () => robot.received.at(-1)?.text ?? "",
     close: () => robot.close(),
   };
 }
@@ -52,14 +57,17 @@ async function pushService(
   return {
     settings: settings(receiver),
     received: () => receiver.requests.filter(({ status }) => status === 200).length,
+    said: () => receiver.requests.at(-1)?.raw ?? "",
     close: () => receiver.close(),
   };
 }
 
 const services: Readonly<Record<string, (kind: Kind) => Promise<Service>>> = {
-  feishu: async (kind) => robotService(await startFeishu(signing), kind, signing),
-  dingtalk: async (kind) => robotService(await startDingtalk(signing), kind, signing),
-  wecom: async (kind) => robotService(await startWecom(), kind),
+  feishu: async (kind) =>
+    robotService(await startFeishu({ ...signing, limits: false }), kind, signing),
+  dingtalk: async (kind) =>
+    robotService(await startDingtalk({ ...signing, limits: false }), kind, signing),
+  wecom: async (kind) => robotService(await startWecom({ limits: false }), kind),
   slack: async (kind) => robotService(await startSlack({ limits: false }), kind),
   webhook: async (kind) =>
     pushService(await startWebhook({ secret: signing.secret }), kind, ({ url }) => ({
@@ -79,6 +87,7 @@ const services: Readonly<Record<string, (kind: Kind) => Promise<Service>>> = {
     return {
       settings: { smtp_server: smtp.host, smtp_port: smtp.port, ca: smtp.ca },
       received: () => smtp.received.length,
+      said: () => smtp.received.at(-1)?.parts.get("text/plain") ?? "",
       close: () => smtp.close(),
     };
   },
@@ -87,9 +96,13 @@ const services: Readonly<Record<string, (kind: Kind) => Promise<Service>>> = {
 /** For a channel without a service of its own here: any HTTP server, at every address its example has. */
 async function anyService(plugin: AnyChannelPlugin, kind: Kind): Promise<Service> {
   let received = 0;
+  let said = "";
   const server = http.createServer((request, response) => {
-    request.resume().on("end", () => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
       received += 1;
+      said = Buffer.concat(chunks).toString("utf8");
       if (kind === "works") response.end("ok");
     });
   });
@@ -103,12 +116,70 @@ async function anyService(plugin: AnyChannelPlugin, kind: Kind): Promise<Service
   return {
     settings: Object.fromEntries(addresses.map(([key]) => [key, url])),
     received: () => received,
+    said: () => said,
     close: async () => {
       server.closeAllConnections();
       server.close();
       await Promise.resolve();
     },
   };
+}
+
+/** Texts somebody may have put into a name to call people, to fake a link or to break a text. */
+const nameParts = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 20 }),
+  fc.string({ maxLength: 90 }),
+  fc.constantFrom("](https://evil.example)", "<at id=all></at>", "<@all>", "<!channel>", "\ud83d"),
+  fc.constantFrom("节点一号", "🔥🔥", "**", "&amp;", "'\"\r\n"),
+);
+
+/** Names with marks around them, by which one that was cut is known. */
+const digestItems = fc
+  .array(
+    fc.record({
+      part: nameParts.map((text) => text.replaceAll(/[«»]/g, "")),
+      level: fc.constantFrom(...levels),
+      rule: fc.constantFrom("cpu-high", "disk-full", "负载", "r4", "r5"),
+      over: fc.boolean(),
+      isFirst: fc.boolean(),
+      value: fc.double({ min: 0, max: 100, noNaN: true }),
+    }),
+    { minLength: 1, maxLength: 400, size: "max" },
+  )
+  .map((all) =>
+    all
+      .map(({ part, level, rule, over, isFirst, value }, at): DigestItem => {
+        const node = { cluster: "prod", name: `«${at}-${part}-${at}»`, ip: "192.0.2.1" };
+        const about = { id: `alert-${at}`, level, value, subject: { rule, node } };
+        const ended = { status: "resolved", endedAtMs: startMs + 120_000 } as const;
+        return {
+          isFirst,
+          message: message(over ? "resolved" : "firing", { ...about, ...(over ? ended : {}) }),
+        };
+      })
+      .toSorted((a, b) => urgency(b) - urgency(a)),
+  );
+
+function urgency({ message: { kind, incident } }: DigestItem): number {
+  return kind === "resolved" ? -1 : levels.indexOf(incident.level);
+}
+
+/** Checks that a text has names whole and in order, and counts those it has not. */
+function assertAccounted(items: readonly DigestItem[], text: string): void {
+  assert.ok(text.isWellFormed());
+  const whole = [...text.matchAll(/«(\d+)-[^«»]*-\1»/g)];
+  assert.equal(whole.length, text.split("«").length - 1, "a name that is cut");
+  const named = new Set(whole.map(([, at]) => `alert-${at}`));
+  const counted = [...text.matchAll(/(?:and |以及另外 )(\d+)(?: more| 条)/g)].map(([, count]) =>
+    Number(count),
+  );
+  assert.equal(named.size + counted.reduce((sum, count) => sum + count, 0), items.length);
+  const urgencies = new Map(items.map((item) => [item.message.incident.id, urgency(item)]));
+  const order = [...named].map((id) => urgencies.get(id));
+  assert.deepEqual(
+    order,
+    order.toSorted((a = -1, b = -1) => b - a),
+  );
 }
 
 function secretsOf(value: unknown): string[] {
@@ -202,6 +273,28 @@ for (const plugin of channelPlugins)
       }
       assert.equal(service.received(), kinds.length);
     });
+
+    for (const language of ["en", "zh-CN"] as const)
+      it(`brings many alerts as one message, names whole or counted (${language})`, async () => {
+        const { service, settings } = await open("works");
+        const deps = { http: client, clock: systemClock, language, template: null };
+        const digesting = plugin.create(settings, deps);
+        let sent = 0;
+        await fc.assert(
+          fc.asyncProperty(digestItems, async (items) => {
+            const limit = deadline(systemClock, 5_000);
+            const content = { id: `digest-${sent}`, atMs: startMs, items, publicUrl: null };
+            const outcome = await digesting.sendDigest?.(content, limit.signal);
+            limit.clear();
+            sent += 1;
+            assert.equal(outcome?.outcome, "sent", JSON.stringify(outcome));
+            assert.equal(service.received(), sent);
+            assertAccounted(items, service.said());
+          }),
+          { numRuns: 15 },
+        );
+        await digesting.close();
+      });
 
     it("answers retry at the deadline when the service hangs", async () => {
       const { channel } = await open("hangs");

@@ -71,6 +71,54 @@ describe("Alertmanager", () => {
   const levels = (server: TestAlertmanager): string[] =>
     server.firing(clock.now()).map(({ labels }) => labels["severity"] ?? "");
 
+  it("posts many alerts at once, and knows them all afterwards", async () => {
+    const server = await start();
+    const channel = open([server.url]);
+    const about = (id: string, name: string, changes: Partial<Incident> = {}) => ({
+      id,
+      subject: { node: { cluster: "prod", name, ip: "10.0.0.1" } },
+      ...changes,
+    });
+    const ended = { status: "resolved", endedAtMs: startMs, value: 12 } as const;
+    const items = [
+      message("escalated", about("a", "node-a", { ...critical, updatedAtMs: startMs + 1 })),
+      message("firing", about("b", "node-b")),
+      message("test"),
+      message("resolved", about("c", "node-c", ended)),
+    ].map((message) => ({ message, isFirst: true }));
+    await channel.send(message("firing", about("a", "node-a", warning)), never);
+    const digest = { id: "digest-1", atMs: startMs, items, publicUrl: null };
+    const outcome = await channel.sendDigest?.(digest, never);
+    assert.deepEqual(outcome, { outcome: "sent", code: "1 of 1" });
+    assert.equal(server.requests.length, 2);
+    const nodes = (): (string | undefined)[] =>
+      server
+        .firing(clock.now())
+        .filter(({ labels }) => labels["node"] !== "node-1")
+        .map(({ labels }) => `${labels["node"]} ${labels["severity"]}`)
+        .toSorted();
+    assert.deepEqual(nodes(), ["node-a critical", "node-b critical"]);
+    assert.equal(server.firing(clock.now()).length, 3);
+    // What a message said again and again leaves out has ended.
+    await keep(channel, incident(about("b", "node-b")));
+    await clock.advance(1);
+    assert.deepEqual(nodes(), ["node-b critical"]);
+  });
+
+  it("says of a digest of what is long known that it was said", async () => {
+    const server = await start();
+    const channel = open([server.url]);
+    const newer = { id: "new", startedAtMs: startMs + 1 };
+    await channel.send(message("firing", newer), never);
+    const items = [{ message: message("firing", { id: "old" }), isFirst: true }];
+    const digest = { id: "digest-1", atMs: startMs, items, publicUrl: null };
+    assert.deepEqual(await channel.sendDigest?.(digest, never), {
+      outcome: "sent",
+      code: "superseded",
+    });
+    assert.equal(server.requests.length, 1);
+  });
+
   it("posts an alert to every replica, below a prefix", async () => {
     const [one, two] = [await start({ prefix: "/am" }), await start()];
     const of = message("firing", {}, { publicUrl: "https://agent.example" });

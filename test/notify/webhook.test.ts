@@ -73,6 +73,47 @@ describe("webhook", () => {
     assert.match(String(body.alerts[0]["fingerprint"]), /^[0-9a-f]{16}$/);
   });
 
+  it("sends many alerts as one, with what they have in common, and counts those beyond a thousand", async () => {
+    const items = Array.from({ length: 1_003 }, (_, at) => {
+      const subject = { node: { cluster: "prod", name: `node-${at}`, ip: "10.0.0.1" } };
+      return { message: message("firing", { id: `inc-${at}`, subject }), isFirst: true };
+    });
+    const over = message("resolved", { id: "inc-1", status: "resolved", value: 12 });
+    const tell = async (receiver: Receiver, id: string, of: typeof items): Promise<Body> => {
+      const clock = new ManualClock(startMs);
+      const settings = { type: "webhook", url: receiver.url, secret: key };
+      const digest = { id, atMs: startMs, items: of, publicUrl: null };
+      const outcome = await withHttp(async (http) =>
+        openChannel(settings, { http, clock }).sendDigest?.(digest, never),
+      );
+      assert.deepEqual(outcome, { outcome: "sent", code: "200" });
+      return receiver.requests.at(-1)?.body as Body;
+    };
+    await withReceiver(async (receiver) => {
+      const long = await tell(receiver, "digest-7", items);
+      assert.deepEqual([long.alerts.length, long["truncatedAlerts"]], [1_000, 3]);
+      assert.equal(receiver.requests[0]?.headers["idempotency-key"], "digest-7");
+      const common = { alertname: "cpu-high", index: "cpu", cluster: "prod", instance: "10.0.0.1" };
+      assert.deepEqual(long["commonLabels"], { ...common, severity: "critical" });
+      assert.deepEqual(long["groupLabels"], common);
+      assert.equal(
+        long["groupKey"],
+        '{}/{digest="digest-7"}:{alertname="cpu-high",cluster="prod",index="cpu",instance="10.0.0.1"}',
+      );
+      assert.deepEqual(await tell(receiver, "digest-7", items), long);
+      const other = await tell(receiver, "digest-8", items.slice(0, 3));
+      assert.notEqual(other["groupKey"], long["groupKey"]);
+      assert.deepEqual([other.alerts.length, other["truncatedAlerts"]], [3, 0]);
+      const mixed = await tell(receiver, "digest-9", [
+        ...items.slice(0, 1),
+        { message: over, isFirst: false },
+      ]);
+      assert.equal(mixed["status"], "firing");
+      const ended = await tell(receiver, "digest-9", [{ message: over, isFirst: false }]);
+      assert.equal(ended["status"], "resolved");
+    });
+  });
+
   it("keeps its group from firing through every level to the end", async () => {
     const fired = (await sendOne(message("firing", { level: "warning" }))).body;
     const over = (
