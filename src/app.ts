@@ -77,9 +77,8 @@ export class App {
     const onError = (cause: unknown): void => log.error("tick failed", { cause: errorText(cause) });
     this.#running.push(everySlot(clock, intervalMs, (slotMs) => this.#tick(slotMs), onError));
     await settled(storage.backend, clock, storeMs);
-    await this.#parts.signingKeys.restore();
-    await this.#refreshKeys();
-    await this.#restore();
+    const keys = this.#parts.signingKeys.restore().then(() => this.#refreshKeys());
+    await Promise.all([keys, this.#restore()]);
     this.#restored.resolve(undefined);
     notifier.keepFiring(() => ({
       incidents: incidents.list(),

@@ -456,7 +456,8 @@ describe("the agent on this machine", function () {
       );
       await eventually("a sample", async () => (await agent.get("/ready")).status === 200);
       await hinder(own);
-      await eventually("the robot is told", () => feishu.received.length === 1);
+      // States of an earlier run are waited for before anything is judged.
+      await eventually("the robot is told", () => feishu.received.length === 1, 20_000);
       const told = Date.now();
       const alerts = (await agent.get("/api/alerts")).json as { items: { started_at: number }[] };
       const lateMs = told - (alerts.items[0]?.started_at ?? 0) * 1_000;
@@ -471,6 +472,11 @@ describe("the agent on this machine", function () {
       await eventually("the receipt is stored", async () => {
         const texts = await own.client.hvals("targetvpc:r:{feishu}:d");
         return texts.some((text) => (JSON.parse(text) as { outcome: string }).outcome === "sent");
+      });
+      await eventually("so is the history", async () => {
+        const days = await own.client.keys("targetvpc:h:*");
+        const entries = await Promise.all(days.map((day) => own.client.hvals(day)));
+        return entries.flat().some((text) => text.includes('"rule":"soon"'));
       });
       assert.equal(feishu.received.length, 1);
     });
