@@ -502,6 +502,30 @@ describe("the agent on this machine", function () {
     );
   });
 
+  it("shows what a channel would say, and sends nothing", async () => {
+    const { feishu, channels } = await robots();
+    const [channel] = channels;
+    const template = {
+      title: "{{headline}}",
+      text: "{{value}}{{#is_resolved}} again{{/is_resolved}}",
+    };
+    const config = { alerts: { language: "en", channels: [{ ...channel, template }] } };
+    const shown = await runAgent({ args: ["test-channel", "feishu", "--dry-run"], config });
+    assert.equal(shown.code, 0, shown.output);
+    assert.match(shown.output, /^disk \/data 97\.3 % on \S+\n\n97\.3 %\n/);
+    assert.match(shown.output, /\n62 % again\n/);
+    assert.equal(feishu.requests(), 0);
+    const unknown = await runAgent({ args: ["test-channel", "nobody", "--dry-run"], config });
+    assert.equal(unknown.code, 2);
+    const wrong = { alerts: { channels: [{ ...channel, template: { text: "{{vlaue}}" } }] } };
+    const refused = await runAgent({
+      args: ["test-channel", "feishu", "--dry-run"],
+      config: wrong,
+    });
+    assert.equal(refused.code, 2);
+    assert.match(refused.output, /channels\[0\]\.template\.text: .*did you mean "value"/);
+  });
+
   it("works with nothing configured, says once that Redis is away, and ends at once when asked", async () => {
     const agent = await startAgent({ config: { redis: { port: 1 } } });
     await eventually("it is ready", async () => (await agent.get("/ready")).status === 200);

@@ -186,7 +186,8 @@ export interface ChannelSpec {
   readonly shown: Readonly<Record<string, unknown>>;
 }
 
-export type ReceiptOutcome = "pending" | "sent" | "retrying" | "refused" | "dead";
+export const receiptOutcomes = ["pending", "sent", "retrying", "refused", "dead"] as const;
+export type ReceiptOutcome = (typeof receiptOutcomes)[number];
 
 /** What became of one message at one channel. */
 export interface Receipt {

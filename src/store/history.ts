@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { messageKinds } from "../core/alert.ts";
+import { receiptOutcomes } from "../core/delivery.ts";
 import type { HistoryEntry } from "../core/history.ts";
 import { levels, operators } from "../core/rule.ts";
 
@@ -49,7 +50,7 @@ export const historySchema: v.GenericSchema<unknown, HistoryEntry> = v.object({
       v.object({
         kind: v.picklist(messageKinds),
         channel: v.string(),
-        outcome: v.picklist(["pending", "sent", "retrying", "refused", "dead"]),
+        outcome: v.picklist(receiptOutcomes),
         code: nullableText,
         atMs: v.number(),
       }),

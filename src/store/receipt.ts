@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { messageKinds } from "../core/alert.ts";
-import type { Receipt } from "../core/delivery.ts";
+import { type Receipt, receiptOutcomes } from "../core/delivery.ts";
 
 /** Some 400 bytes each: what a channel may take of a store is 400 kB. */
 export const receiptsPerChannel = 1_000;
@@ -14,7 +14,7 @@ export const receiptSchema: v.GenericSchema<unknown, Receipt> = v.object({
   channel: v.string(),
   type: v.string(),
   kind: v.picklist(messageKinds),
-  outcome: v.picklist(["pending", "sent", "retrying", "refused", "dead"]),
+  outcome: v.picklist(receiptOutcomes),
   attempts: v.number(),
   code: nullableText,
   message: nullableText,

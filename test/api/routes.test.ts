@@ -463,6 +463,8 @@ describe("the routes", () => {
     assert.deepEqual(await names("/api/deliveries"), ["r2", "receipt-1", "r3"]);
     assert.deepEqual(await names("/api/deliveries?channel=mail"), ["r2"]);
     assert.deepEqual(await names("/api/deliveries?alert=alert-2"), ["r3"]);
+    assert.deepEqual(await names("/api/deliveries?outcome=dead"), []);
+    assert.deepEqual((await names("/api/deliveries?outcome=sent")).length, 3);
     const [pending = {}, sent] = await items("/api/deliveries");
     assert.deepEqual([pending.settled_at, pending.latency_seconds], [null, null]);
     assert.deepEqual(sent, {

@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { text } from "../../base/parse.ts";
+import { oneOf, text } from "../../base/parse.ts";
+import { receiptOutcomes } from "../../core/delivery.ts";
 import { listQuery, listReply, newestFirst } from "../list.ts";
 import { readQuery } from "../query.ts";
 import { get, type Route, type RouteDeps } from "../route.ts";
@@ -12,8 +13,13 @@ const maxReceipts = 10_000;
 export function deliveriesRoutes({ view, redactor }: RouteDeps): Route[] {
   return [
     get("/api/deliveries", async ({ query }) => {
-      const { channel, alert, ...page } = readQuery(
-        { channel: v.optional(text), alert: v.optional(text), ...listQuery },
+      const { channel, alert, outcome, ...page } = readQuery(
+        {
+          channel: v.optional(text),
+          alert: v.optional(text),
+          outcome: v.optional(oneOf(receiptOutcomes)),
+          ...listQuery,
+        },
         query,
       );
       const receipts = await view.receipts({
@@ -21,7 +27,8 @@ export function deliveriesRoutes({ view, redactor }: RouteDeps): Route[] {
         ...(alert === undefined ? {} : { alert }),
         limit: maxReceipts,
       });
-      return listReply("deliveries", receipts, page, {
+      const wanted = receipts.filter((receipt) => (outcome ?? receipt.outcome) === receipt.outcome);
+      return listReply("deliveries", wanted, page, {
         key: ({ createdAtMs, id }) => newestFirst(createdAtMs, id),
         show: (receipt) => showReceipt(receipt, redactor),
       });
