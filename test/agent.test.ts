@@ -504,7 +504,7 @@ describe("the agent on this machine", function () {
 
   it("shows what a channel would say, and sends nothing", async () => {
     const { feishu, channels } = await robots();
-    const [channel] = channels;
+    const channel = channels[0] as Record<string, unknown>; // proof: what `robots` makes
     const template = {
       title: "{{headline}}",
       text: "{{value}}{{#is_resolved}} again{{/is_resolved}}",
