@@ -467,7 +467,7 @@ describe("the routes", () => {
     const chosen = await Promise.all(
       outcomes.map((outcome) => names(`/api/deliveries?outcome=${outcome}`)),
     );
-    assert.deepEqual(chosen.flat().sort(), ["r2", "r3", "receipt-1"]);
+    assert.deepEqual(new Set(chosen.flat()), new Set(["r2", "r3", "receipt-1"]));
     assert.ok(chosen.every((some) => some.length < 3));
     const [pending = {}, sent] = await items("/api/deliveries");
     assert.deepEqual([pending.settled_at, pending.latency_seconds], [null, null]);
