@@ -41,7 +41,7 @@ function subjectOf(
     unit: "",
     labels: { channel: name },
     operator: null,
-    message: status.lastError,
+    message: status.lastError ?? "messages were refused or given up: GET /api/deliveries has them",
     runbookUrl: null,
     channels: others,
     cooldownMs: null,
@@ -53,7 +53,7 @@ function subjectOf(
 export class SelfAlerts {
   readonly #deps: SelfAlertDeps;
   readonly #failing = new Map<string, Failing>();
-  /** Lost messages of each channel when it last worked. */
+  /** Lost messages of each channel at the last look. */
   readonly #lost = new Map<string, number>();
 
   constructor(deps: SelfAlertDeps) {
@@ -74,13 +74,12 @@ export class SelfAlerts {
   #judge(channel: ChannelHealth, channels: readonly ChannelHealth[], nowMs: number): Report | null {
     const { name, status, lost } = channel;
     const known = this.#failing.get(name);
-    if (status.status === "ok") {
-      this.#lost.set(name, lost);
+    // One attempt that failed is tried again; what was refused is lost, though the next message may have arrived.
+    const hasLost = lost > (this.#lost.get(name) ?? 0);
+    this.#lost.set(name, lost);
+    if (status.status === "ok" && !hasLost)
       return known === undefined ? null : this.#over(name, known, nowMs);
-    }
-    // One attempt that failed is tried again; what was refused is lost.
-    const isFailing = status.status === "down" || lost > (this.#lost.get(name) ?? 0);
-    if (known === undefined && !isFailing) return null;
+    if (known === undefined && status.status !== "down" && !hasLost) return null;
     const others = channels.map((other) => other.name).filter((other) => other !== name);
     const subject = subjectOf(channel, others, this.#deps.node);
     const failing = { subject, sinceMs: known?.sinceMs ?? nowMs };

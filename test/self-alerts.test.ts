@@ -68,14 +68,28 @@ describe("alerts of the agent about itself", () => {
   });
 
   it("tell of a message that was lost at once, and of one that is tried again not yet", async () => {
-    channels = [channel("feishu", "ok", 2), channel("mail", "ok")];
+    channels = [channel("feishu", "ok"), channel("mail", "ok")];
     await alerts.look();
-    channels = [channel("feishu", "degraded", 2), channel("mail", "ok")];
+    channels = [channel("feishu", "degraded"), channel("mail", "ok")];
     await alerts.look();
     assert.deepEqual(kinds(), []);
-    channels = [channel("feishu", "degraded", 3), channel("mail", "ok")];
+    channels = [channel("feishu", "degraded", 1), channel("mail", "ok")];
     await alerts.look();
     assert.deepEqual(kinds(), ["firing"]);
+    channels = [channel("feishu", "ok", 1), channel("mail", "ok")];
+    await alerts.look();
+    assert.deepEqual(kinds(), ["firing", "resolved"]);
+  });
+
+  it("tell of a message that was lost though the next one has arrived since", async () => {
+    channels = [channel("feishu", "ok"), channel("mail", "ok")];
+    await alerts.look();
+    channels = [channel("feishu", "ok", 2), channel("mail", "ok")];
+    await alerts.look();
+    assert.deepEqual(kinds(), ["firing"]);
+    assert.match(told[0]?.incident.subject.message ?? "", /refused or given up/);
+    await alerts.look();
+    assert.deepEqual(kinds(), ["firing", "resolved"]);
   });
 
   it("end with the channel, and by themselves when nobody looks any more", async () => {

@@ -6,16 +6,22 @@ import { startKeeper } from "./keeper.ts";
 import { createLedger, type Entry, type Ledger } from "./ledger.ts";
 import { redacted } from "./outcome.ts";
 import { nextAlone, nextTogether, type Parcel } from "./parcel.ts";
+import { whileLeading } from "./leading.ts";
+import { Splitting } from "./splitting.ts";
 import { createSender, sendDeadlineMs, type Sender } from "./sender.ts";
 import { jobOf, type DrainerDeps, type Target } from "./target.ts";
 
 /** How long a message is worth trying. */
 const giveUpAfterMs = 24 * 3_600_000;
+/** A clock that was wrong when the message was made gives up no message. */
+const leastTries = 20;
 const retryLimits = { firstMs: 1_000, maxMs: 5 * 60_000 };
 const outboxRetryLimits = { firstMs: 1_000, maxMs: 30_000 };
 /** How long a drainer rests at most; only jobs that another agent left behind need it. */
 const longestNapMs = 60_000;
 const activeMs = 60_000;
+/** How long a channel that failed is called so when nothing waits for it and nothing was sent to it. */
+const forgetAfterMs = 10 * 60_000;
 /** Of more than this, the others have their turn next. */
 const readAtOnce = 1_000;
 /** Ending the lead is a courtesy: it ends by itself. */
@@ -42,6 +48,7 @@ export class Drainer {
   #testing: Promise<unknown> = Promise.resolve();
   #closed: Promise<void> | undefined;
   #lead: Lead | null = null;
+  readonly #splitting = new Splitting();
   #sentAtMs = Number.NEGATIVE_INFINITY;
   /** Before this there is no leave to send, monotonic. */
   #leaveAtMs = 0;
@@ -150,7 +157,10 @@ export class Drainer {
   async #step(): Promise<number> {
     const leading = await this.#deps.outbox.lead(this.target.queue);
     this.#lead = "lead" in leading ? leading.lead : null;
-    if (!("lead" in leading)) return leading.waitMs ?? longestNapMs;
+    if (!("lead" in leading)) {
+      if (leading.waitMs === null) this.#forget();
+      return leading.waitMs ?? longestNapMs;
+    }
     const { lead } = leading;
     const restMs = this.#leaveAtMs - this.#deps.clock.monotonic();
     if (restMs > 0) return Math.min(restMs, lead.keepEveryMs);
@@ -164,41 +174,35 @@ export class Drainer {
       return Math.min(leave.waitMs, lead.keepEveryMs);
     }
     this.#sentAtMs = this.#deps.clock.monotonic();
-    const outcome = await this.#keeping(lead, this.#sender.send(parcel.content, leave));
+    const answer = await whileLeading(
+      lead,
+      this.#deps.clock,
+      this.#sender.send(parcel.content, leave),
+    );
+    const outcome = this.#splitting.judge(parcel, answer);
     if (outcome.code !== "aborted") this.#ledger.judge(outcome);
     await this.#settle(lead, parcel, outcome);
     return 0;
   }
 
+  /** What failed here long ago has arrived by another agent since: nothing waits any more. */
+  #forget(): void {
+    const idleMs = this.#deps.clock.monotonic() - this.#sentAtMs;
+    if (idleMs >= forgetAfterMs) this.#ledger.forget();
+  }
+
   #choose(waiting: readonly Waiting[]): Parcel | null {
     return this.target.channel.sendDigest === undefined
       ? nextAlone(waiting)
-      : nextTogether(waiting, this.#deps.clock.now());
-  }
-
-  /** Goes on leading while something is on its way. */
-  async #keeping<T>(lead: Lead, work: Promise<T>): Promise<T> {
-    const { clock } = this.#deps;
-    const over = new AbortController();
-    const keep = async (): Promise<void> => {
-      for (;;) {
-        await clock.sleep(lead.keepEveryMs, over.signal);
-        if (over.signal.aborted) return;
-        // Whether it was kept is known when it is settled.
-        await lead.keep().catch(() => false);
-      }
-    };
-    void keep();
-    try {
-      return await work;
-    } finally {
-      over.abort("over");
-    }
+      : nextTogether(waiting, { atMs: this.#deps.clock.now(), most: this.#splitting.most });
   }
 
   async #settle(lead: Lead, { jobs, digest }: Parcel, outcome: Outcome): Promise<void> {
-    const { log } = this.#deps;
-    const all = jobs.map((job) => this.#judge(job, outcome, digest));
+    const { log, random } = this.#deps;
+    // One delay for all, so that they are tried again together.
+    const attempts = Math.max(...jobs.map((job) => job.attempts + 1));
+    const backedOffMs = backoffMs(attempts, retryLimits, random);
+    const all = jobs.map((job) => this.#judge(job, outcome, { digest, backedOffMs }));
     const isOurs = await lead.settle(
       all.map(({ job, entry, retryInMs }) => ({
         job,
@@ -217,9 +221,9 @@ export class Drainer {
   #judge(
     before: Job,
     outcome: Outcome,
-    digest: string | null,
+    { digest, backedOffMs }: { readonly digest: string | null; readonly backedOffMs: number },
   ): { job: Job; entry: Entry; retryInMs: number | null } {
-    const { clock, random } = this.#deps;
+    const { clock } = this.#deps;
     const job = { ...before, attempts: before.attempts + 1 };
     const { attempts, createdAtMs } = job;
     const { code } = outcome;
@@ -236,8 +240,8 @@ export class Drainer {
         entry: { outcome: "refused", attempts, code, message: reason, digest },
         retryInMs: null,
       };
-    const delayMs = Math.max(outcome.retryAfterMs ?? 0, backoffMs(attempts, retryLimits, random));
-    if (clock.now() + delayMs - createdAtMs >= giveUpAfterMs) {
+    const delayMs = Math.max(outcome.retryAfterMs ?? 0, backedOffMs);
+    if (attempts >= leastTries && clock.now() + delayMs - createdAtMs >= giveUpAfterMs) {
       const message = `given up after ${attempts} attempts: ${reason}`;
       return { job, entry: { outcome: "dead", attempts, code, message }, retryInMs: null };
     }

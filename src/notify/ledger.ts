@@ -58,6 +58,8 @@ export interface Ledger {
   isSettled(job: Job): Promise<boolean>;
   /** Notes whether the target works, and tells once when that changes. */
   judge(outcome: Outcome): void;
+  /** What failed here and was to be tried again is over by another agent. A refusal is not forgotten by that. */
+  forget(): void;
 }
 
 /** Bounds of the latency histogram: at once, within a storm, after a blocked robot. */
@@ -124,6 +126,14 @@ async function isSettled(
   }
 }
 
+function countEntry(tally: Tally, { outcome, code }: Entry, ageMs: number): void {
+  if (outcome === "pending") return;
+  tally[outcome] += 1;
+  countCode(tally, outcome, code);
+  // The clock of the agent that decided may be ahead of ours.
+  if (outcome === "sent") countLatency(tally, Math.max(0, ageMs));
+}
+
 /** Opens the books of a target; the counters outlive it, so that a changed setting does not reset them. */
 export function createLedger(
   { name, type, tally }: { name: string; type: string; tally: Tally },
@@ -131,14 +141,11 @@ export function createLedger(
 ): Ledger {
   const status = createStatus(clock, "ok");
   let failures = 0;
+  let isRefused = false;
   let receiptsFailing = false;
 
-  const count = (job: Job, { outcome, code }: Entry): void => {
-    if (outcome === "pending") return;
-    tally[outcome] += 1;
-    countCode(tally, outcome, code);
-    // The clock of the agent that decided may be ahead of ours.
-    if (outcome === "sent") countLatency(tally, Math.max(0, clock.now() - job.createdAtMs));
+  const count = (job: Job, entry: Entry): void => {
+    countEntry(tally, entry, clock.now() - job.createdAtMs);
   };
 
   return {
@@ -158,7 +165,13 @@ export function createLedger(
       }
     },
     isSettled: (job) => isSettled(job, { receipts, log }),
+    forget: () => {
+      if (isRefused) return;
+      failures = 0;
+      status.set("ok");
+    },
     judge: (outcome) => {
+      isRefused = outcome.outcome === "refused";
       if (outcome.outcome === "sent") {
         failures = 0;
         if (status.set("ok")) log.info("channel.recovered", { channel: name, type });

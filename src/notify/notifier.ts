@@ -219,11 +219,14 @@ class ChannelNotifier implements Notifier {
       return null;
     }
     if (old !== null) this.#endings.end(name, old, () => old.stop());
+    const channel = plugin.create(settings, { http, clock, language, template });
+    // What must be told again and again is known to who does so: nobody else can send it.
+    const isOwn = channel.keepFiring !== undefined;
     const target = {
       name,
       type,
-      channel: plugin.create(settings, { http, clock, language, template }),
-      queue: { channel: name, robot: `${type}:${plugin.robot(settings)}`, isOwn: false },
+      channel,
+      queue: { channel: name, robot: `${type}:${plugin.robot(settings)}`, isOwn },
       limits: [
         ...plugin.limits,
         ...(maxPerMinute === null ? [] : [{ count: maxPerMinute, perMs: 60_000 }]),

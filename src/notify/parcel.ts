@@ -13,14 +13,12 @@ export interface Parcel {
 /** More incidents than this at once are told as one message. */
 const mostAlone = 2;
 
-/** The news of one incident, oldest first. */
-interface Story {
-  readonly jobs: readonly Job[];
-  readonly dueInMs: number;
-}
+/** The news of one incident, in the order they came. */
+type Story = readonly Job[];
 
-function newest({ jobs }: Story): AlertMessage {
-  const last = jobs.at(-1);
+/** What an incident has come to: by the order in which news came, whatever clocks and retries say. */
+function newest(story: Story): AlertMessage {
+  const last = story.at(-1);
   if (last === undefined) throw new TypeError("a story has at least one job");
   return last.message;
 }
@@ -32,32 +30,28 @@ export function isDigest(content: AlertMessage | Digest): content is Digest {
 
 function storiesOf(waiting: readonly Waiting[]): Story[] {
   const byIncident = Map.groupBy(waiting, ({ job }) => job.message.incident.id);
-  return [...byIncident.values()].map((all) => ({
-    jobs: all.map(({ job }) => job).toSorted((a, b) => a.createdAtMs - b.createdAtMs),
-    dueInMs: Math.min(...all.map(({ dueInMs }) => dueInMs)),
-  }));
+  return [...byIncident.values()].map((all) => all.map(({ job }) => job));
 }
 
-/** Critical first, what is over last; of equal ones the oldest. */
+/** Critical first, what is over last. */
 function byUrgency(a: Story, b: Story): number {
   const rank = (story: Story): number => {
     const { incident, kind } = newest(story);
     return kind === "resolved" ? -1 : levels.indexOf(incident.level);
   };
-  const since = ({ jobs }: Story): number => jobs[0]?.createdAtMs ?? 0;
-  return rank(b) - rank(a) || since(a) - since(b);
+  return rank(b) - rank(a);
 }
 
 /** One message that tells all the news of an incident: what it has come to. */
 function alone(story: Story): Parcel {
   const content = newest(story);
-  return { jobs: story.jobs, content, digest: story.jobs.length > 1 ? content.id : null };
+  return { jobs: story, content, digest: story.length > 1 ? content.id : null };
 }
 
 function itemOf(story: Story): DigestItem {
   return {
     message: newest(story),
-    isFirst: story.jobs.some(({ message }) => message.kind === "firing"),
+    isFirst: story.some(({ message }) => message.kind === "firing"),
   };
 }
 
@@ -69,7 +63,7 @@ function digestId(jobs: readonly Job[]): string {
 }
 
 function together(stories: readonly Story[], atMs: number): Parcel {
-  const jobs = stories.flatMap((story) => story.jobs);
+  const jobs = stories.flat();
   const id = digestId(jobs);
   const publicUrl = stories.map((story) => newest(story).publicUrl).find((url) => url !== null);
   return {
@@ -80,30 +74,33 @@ function together(stories: readonly Story[], atMs: number): Parcel {
 }
 
 /**
- * What is to be sent next; null: nothing is due. One by one, an incident's news keep their order: what comes later waits
- * for what is to be tried again.
+ * What is to be sent next of what waits, in the order it came; null: nothing is due. One by one, an incident's news keep
+ * their order: what comes later waits for what is to be tried again.
  */
 export function nextAlone(waiting: readonly Waiting[]): Parcel | null {
-  const [first] = [...Map.groupBy(waiting, ({ job }) => job.message.incident.id).values()]
+  const byIncident = Map.groupBy(waiting, ({ job }) => job.message.incident.id);
+  const [first] = [...byIncident.values()]
     .flatMap((all) => {
-      const [first] = all.toSorted((a, b) => a.job.createdAtMs - b.job.createdAtMs);
+      const [first] = all;
       if (first === undefined || first.dueInMs > 0) return [];
       const isCritical = all.some(({ job }) => job.message.incident.level === "critical");
       return [{ job: first.job, rank: isCritical ? 0 : 1 }];
     })
-    .toSorted((a, b) => a.rank - b.rank || a.job.createdAtMs - b.job.createdAtMs);
-  return first === undefined ? null : alone({ jobs: [first.job], dueInMs: 0 });
+    .toSorted((a, b) => a.rank - b.rank);
+  return first === undefined ? null : alone([first.job]);
 }
 
 /**
- * What is to be sent next where many may go as one; null: nothing is due. All the news of an incident go together, those
- * that are to be tried again later with those that are due.
+ * What is to be sent next where many may go as one, at most so many incidents; null: nothing waits. When something is
+ * due, what is to be tried again later goes along: that saves messages, and people hear all at once.
  */
-export function nextTogether(waiting: readonly Waiting[], atMs: number): Parcel | null {
-  const due = storiesOf(waiting)
-    .filter(({ dueInMs }) => dueInMs <= 0)
-    .toSorted(byUrgency);
-  const [first] = due;
+export function nextTogether(
+  waiting: readonly Waiting[],
+  { atMs, most = Number.POSITIVE_INFINITY }: { readonly atMs: number; readonly most?: number },
+): Parcel | null {
+  const stories = storiesOf(waiting).toSorted(byUrgency);
+  const [first] = stories;
   if (first === undefined) return null;
-  return due.length > mostAlone ? together(due, atMs) : alone(first);
+  const isTogether = stories.length > mostAlone && most > 1;
+  return isTogether ? together(stories.slice(0, most), atMs) : alone(first);
 }

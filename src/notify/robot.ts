@@ -116,8 +116,6 @@ export interface RobotRequest {
   readonly url: string;
   readonly body: string;
   readonly signal: AbortSignal;
-  /** The id of the message, to know a second doubtful reply to the same one. */
-  readonly messageId: string;
 }
 
 export type RobotPost = (request: RobotRequest) => Promise<Outcome>;
@@ -200,16 +198,17 @@ export function createTextPost(
   { http, clock }: ChannelDeps,
   judge: (reply: TextReply) => Outcome | null,
 ): RobotPost {
-  const doubtful = new Set<string>();
-  const unreadable = (status: number, messageId: string): Outcome => {
+  let isDoubtful = false;
+  const unreadable = (status: number): Outcome => {
     if (!isSuccess(status))
       return { outcome: "refused", code: `http_${status}`, reason: refusalText(status) };
     const reason = `HTTP ${status}, but the reply is not the service's`;
-    if (doubtful.delete(messageId)) return { outcome: "refused", code: "unreadable_reply", reason };
-    doubtful.add(messageId);
+    // Messages go one after another: a second one in a row is the same, or the digest it is in by now.
+    isDoubtful = !isDoubtful;
+    if (!isDoubtful) return { outcome: "refused", code: "unreadable_reply", reason };
     return { outcome: "retry", code: "unreadable_reply", reason, retryAfterMs: doubtfulRetryMs };
   };
-  return async ({ url, body, signal, messageId }) => {
+  return async ({ url, body, signal }) => {
     try {
       const headers = { "Content-Type": "application/json; charset=utf-8" };
       const reply = await http.request({
@@ -228,8 +227,8 @@ export function createTextPost(
       if (isOverload(status))
         return inItsWords(overloaded(reply, clock.now(), `HTTP ${status}`), outcome);
       if (outcome === null || (outcome.outcome === "sent" && !isSuccess(status)))
-        return unreadable(status, messageId);
-      doubtful.delete(messageId);
+        return unreadable(status);
+      isDoubtful = false;
       return outcome;
     } catch (cause) {
       if (!(cause instanceof AgentError)) throw cause;

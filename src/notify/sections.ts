@@ -30,6 +30,9 @@ export interface Section {
   readonly worst: Entry;
 }
 
+/** What the name of a node, a section's heading or its level say already. */
+const saidElsewhere = new Set(["alertname", "cluster", "instance", "node", "severity"]);
+
 /** Names longer than this come last, so that they take nobody's place. */
 const longNameBytes = 300;
 
@@ -46,9 +49,23 @@ function excess({ value, threshold, subject: { operator } }: Incident): number {
   return operator?.startsWith("<") === true ? -distance : distance;
 }
 
-function nameOf({ message }: DigestItem, hasClusters: boolean): string {
+/** Labels of reported alerts that are not all the same: they tell one from another. */
+function differing(items: readonly DigestItem[]): ReadonlySet<string> {
+  const all = items.map(({ message }) => message.incident.subject.labels);
+  const names = new Set(all.flatMap((labels) => Object.keys(labels)));
+  const isSame = (name: string): boolean => new Set(all.map((labels) => labels[name])).size === 1;
+  return new Set([...names].filter((name) => !saidElsewhere.has(name) && !isSame(name)));
+}
+
+function nameOf(
+  { message }: DigestItem,
+  hasClusters: boolean,
+  telling: ReadonlySet<string>,
+): string {
   const { node, labels, operator } = message.incident.subject;
-  const what = operator === null ? [] : Object.values(labels);
+  const what = Object.entries(labels).flatMap(([name, value]) =>
+    operator !== null || telling.has(name) ? [value] : [],
+  );
   return oneLine([hasClusters ? nodeId(node) : node.name, ...what].join(" ")).toWellFormed();
 }
 
@@ -73,7 +90,8 @@ function byUrgency(a: Section, b: Section): number {
 }
 
 function sectionOf(items: readonly DigestItem[], hasClusters: boolean): Section[] {
-  const named = items.map((item) => ({ item, name: nameOf(item, hasClusters) }));
+  const telling = differing(items);
+  const named = items.map((item) => ({ item, name: nameOf(item, hasClusters, telling) }));
   const entries = named.toSorted(byExcess);
   const [worst] = entries;
   if (worst === undefined) return [];

@@ -144,12 +144,11 @@ export const slack = defineChannel<HookSettings>({
   reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createTextPost(deps, readSlackReply);
-    return createTextChannel(deps, (rendered, messageId, signal) =>
+    return createTextChannel(deps, (rendered, signal) =>
       post({
         url: settings.webhook_url.reveal(),
         body: slackBody(rendered, settings),
         signal,
-        messageId,
       }),
     );
   },

@@ -186,12 +186,11 @@ export const wecom = defineChannel<HookSettings>({
   reach: reachRobot,
   create: (own, deps): Channel => {
     const post = createRobotPost(deps, readWecomReply);
-    return createTextChannel(deps, (rendered, messageId, signal) =>
+    return createTextChannel(deps, (rendered, signal) =>
       post({
         url: own.webhook_url.reveal(),
         body: wecomBody(rendered, own),
         signal,
-        messageId,
       }),
     );
   },

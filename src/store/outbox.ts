@@ -41,6 +41,8 @@ export interface AgentOutboxDeps {
 const takeBackMs = 15_000;
 /** Jobs of others that somebody leads are cared for, most likely. */
 const othersEveryMs = 30_000;
+/** No service asks for a longer rest. */
+const longestRetryMs = 3_600_000;
 /** How often a queue is looked at for what dead agents left; of several, each in its turn. */
 const patrolEveryMs = 600_000;
 
@@ -76,18 +78,21 @@ class LocalFirstOutbox implements AgentOutbox {
 
   async enqueue(queue: Queue, job: Job, receipt: Receipt): Promise<void> {
     if (this.#jobs.get(job.id) !== undefined) return;
-    const dueAtMs = job.createdAtMs;
     const entry: OwnJob = {
       job,
       receipt,
       queue,
       place: "here",
       isSuspect: false,
-      dueAtMs,
+      dueAtMs: 0,
       lookAtMs: 0,
     };
     this.#jobs.set(entry);
-    const isShared = await this.#sharingOf(queue)?.share(entry, queue);
+    // What waits here was decided before, and must come before.
+    const isFirst = this.#jobs
+      .of(queue)
+      .every(({ place, job: { id } }) => place !== "here" || id === job.id);
+    const isShared = isFirst && (await this.#sharingOf(queue)?.share(entry, queue));
     if (isShared !== true) await this.#file(receipt);
   }
 
@@ -253,9 +258,11 @@ class LocalFirstOutbox implements AgentOutbox {
     const here = this.#jobs.of(queue).filter(({ place }) => place === "here");
     if (here.length === 0) return { waitMs: null };
     const waiting = () =>
-      here
-        .map(({ job, dueAtMs }) => ({ job, dueInMs: Math.max(0, dueAtMs - clock.now()) }))
-        .toSorted((a, b) => a.dueInMs - b.dueInMs);
+      here.map(({ job, dueAtMs }) => ({
+        job,
+        // The clock may have been set back since.
+        dueInMs: Math.min(Math.max(0, dueAtMs - clock.now()), longestRetryMs),
+      }));
     const waitMs = Math.min(...waiting().map(({ dueInMs }) => dueInMs));
     if (waitMs > 0) return { waitMs };
     const settle = async ({ job, receipt, retryInMs }: Settlement): Promise<void> => {

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Job, Queue, Receipt } from "../core/delivery.ts";
 import { errorText } from "../core/errors.ts";
-import type { Log } from "../core/ports.ts";
+import type { Clock, Log } from "../core/ports.ts";
 import { jobSchema } from "./job.ts";
 import type { LocalFiles } from "./local.ts";
 import { receiptSchema } from "./receipt.ts";
@@ -37,11 +37,15 @@ const savedJob = v.object({
   isSuspect: v.boolean(),
 });
 const savedFile = v.object({
-  jobs: v.array(savedJob),
+  jobs: v.array(v.unknown()),
   leftovers: v.array(v.object({ queue: savedQueue, ids: v.array(v.string()) })),
 });
 /** An older version kept a list of jobs alone. */
-const olderFile = v.array(v.looseObject({ notBeforeMs: v.number() }));
+const olderFile = v.array(v.unknown());
+const olderJob = v.looseObject({ notBeforeMs: v.number() });
+
+/** Whoever waits longer was given up by everybody: a message is worth trying for a day. */
+const longestMs = 25 * 3_600_000;
 
 /** The receipt of a job that was kept without one. */
 function receiptOf({ id, channel, message, createdAtMs, attempts }: Job): Receipt {
@@ -66,15 +70,22 @@ export function queueKey({ channel, robot }: Queue): string {
   return `${channel}\n${robot}`;
 }
 
+export interface OwnJobsDeps {
+  readonly local: LocalFiles;
+  readonly file: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
 /** This agent's jobs, in memory and in a local file: those that a stopped or killed agent had not sent outlive it. */
 export class OwnJobs {
-  readonly #deps: { readonly local: LocalFiles; readonly file: string; readonly log: Log };
+  readonly #deps: OwnJobsDeps;
   readonly #jobs = new Map<string, OwnJob>();
   readonly #leftovers = new Map<string, { queue: Queue; ids: Set<string> }>();
   #dirty = false;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(deps: { readonly local: LocalFiles; readonly file: string; readonly log: Log }) {
+  constructor(deps: OwnJobsDeps) {
     this.#deps = deps;
   }
 
@@ -147,24 +158,44 @@ export class OwnJobs {
     if (text === null) return;
     try {
       const saved = v.parse(v.union([savedFile, olderFile]), JSON.parse(text));
-      if ("leftovers" in saved) this.#restore(saved);
-      else
-        for (const { notBeforeMs: dueAtMs, ...older } of saved) {
-          const job = v.parse(jobSchema, older);
-          this.#take({ job, receipt: receiptOf(job), queue: null, dueAtMs, isSuspect: false });
-        }
+      const isOlder = Array.isArray(saved);
+      const jobs = isOlder ? saved : saved.jobs;
+      const unread = jobs.filter((one) => !(isOlder ? this.#takeOlder(one) : this.#takeSaved(one)));
+      if (unread.length > 0)
+        log.warn("messages of an earlier run unreadable", { file, count: unread.length });
+      for (const { queue, ids } of isOlder ? [] : saved.leftovers)
+        ids.forEach((id) => this.leave(queue, id));
     } catch (cause) {
       log.warn("messages of an earlier run unreadable", { file, cause: errorText(cause) });
     }
   }
 
-  #restore({ jobs, leftovers }: v.InferOutput<typeof savedFile>): void {
-    for (const { job, receipt, queue, dueAtMs, isSuspect } of jobs)
-      this.#take({ job, receipt, queue, dueAtMs, isSuspect });
-    for (const { queue, ids } of leftovers) for (const id of ids) this.leave(queue, id);
+  /** False: it is none of this version. */
+  #takeSaved(input: unknown): boolean {
+    const saved = v.safeParse(savedJob, input);
+    if (!saved.success) return false;
+    const { job, receipt, queue, dueAtMs, isSuspect } = saved.output;
+    this.#take({ job, receipt, queue, dueAtMs, isSuspect });
+    return true;
+  }
+
+  #takeOlder(input: unknown): boolean {
+    const saved = v.safeParse(olderJob, input);
+    if (!saved.success) return false;
+    const { notBeforeMs: dueAtMs, ...older } = saved.output;
+    const job = v.safeParse(jobSchema, older);
+    if (!job.success) return false;
+    const receipt = receiptOf(job.output);
+    this.#take({ job: job.output, receipt, queue: null, dueAtMs, isSuspect: false });
+    return true;
   }
 
   #take(saved: Omit<OwnJob, "place" | "lookAtMs">): void {
+    const { log, clock } = this.#deps;
+    const { id, channel, createdAtMs } = saved.job;
+    // Its channel was removed while the agent was down.
+    if (clock.now() - createdAtMs > longestMs)
+      return log.warn("message given up: nobody could send it for a day", { channel, message: id });
     this.set({ ...saved, place: "here", lookAtMs: 0 });
   }
 

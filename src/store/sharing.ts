@@ -28,6 +28,8 @@ export class Sharing {
   /** Why the store is away, and whether that was said. */
   #cause: unknown = null;
   #isSaid = false;
+  /** The store has no room for more, monotonic. */
+  #fullUntilMs = 0;
 
   constructor(deps: SharingDeps) {
     const { clock, log, onFound } = deps;
@@ -90,9 +92,14 @@ export class Sharing {
 
   /** Gives everything to those who share the store. Rejects when it went away. */
   async shareAll(queue: Queue): Promise<void> {
+    if (this.#deps.clock.monotonic() < this.#fullUntilMs) return;
     for (const entry of this.#deps.jobs.of(queue))
-      if (entry.place === "here" && !(await this.share(entry, queue)))
+      if (entry.place === "here" && !(await this.share(entry, queue))) {
         if (this.isLeftAlone) throw new AgentError("STORE_UNAVAILABLE", "it went away");
+        // There is no room, for the others neither.
+        this.#fullUntilMs = this.#deps.clock.monotonic() + lookEveryMs;
+        return;
+      }
   }
 
   /** Finds out what became of the jobs that another sends; one that the store has lost is given to it again. */

@@ -255,6 +255,22 @@ describe("a digest", () => {
     }
   });
 
+  it("tells alerts of others apart by the labels that differ", () => {
+    const reported = ["pod-a", "pod-b", "pod-c"].map((pod) => {
+      const one = item({ node: "prom-1", rule: "KubePodCrashLooping" });
+      const labels = { namespace: "shop", pod, severity: pod };
+      const subject = { ...one.message.incident.subject, operator: null, labels };
+      const incident = { ...one.message.incident, id: pod, value: null, threshold: null, subject };
+      return { ...one, message: { ...one.message, incident } };
+    });
+    const { rows } = renderDigest({ ...digest([]), items: reported }, "en");
+    assert.deepEqual(rows.map(({ value }) => value).slice(1), [
+      "prom-1 pod-a",
+      "prom-1 pod-b",
+      "prom-1 pod-c",
+    ]);
+  });
+
   it("names 200 nodes in what Feishu and DingTalk take, and counts of 1,000 long names what does not fit", () => {
     for (const type of ["feishu", "dingtalk"] as const) {
       const { body, maxBytes } = bodies[type] ?? assert.fail();

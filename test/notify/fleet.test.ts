@@ -57,7 +57,8 @@ describe("a fleet with one robot", () => {
       node: { cluster: "prod", name, ip: "192.0.2.1" },
     });
     stops.push(() => notifier.stop(0));
-    notifier.configure([sourced(spec({ type: "dingtalk", webhook_url: robot.url, ...more }))]);
+    const own = more["type"] === undefined ? { type: "dingtalk", webhook_url: robot.url } : {};
+    notifier.configure([sourced(spec({ ...own, ...more }))]);
     return notifier;
   };
 
@@ -116,5 +117,12 @@ describe("a fleet with one robot", () => {
     const next = await agent("node-b");
     await eventually("it arrived", () => robot.received.length === 1, 20_000);
     assert.equal((await next.states())[0]?.pending, 0);
+  });
+
+  it("keeps to itself what must be told again and again by who knows of it", async () => {
+    const one = await agent("node-a", { type: "alertmanager", urls: ["http://127.0.0.1:9"] });
+    await one.notify(message(), null);
+    await eventually("it waits", async () => (await one.states())[0]?.pending === 1);
+    assert.deepEqual(await server.client.keys("*:q:*"), []);
   });
 });

@@ -85,6 +85,7 @@ describe("notifier", () => {
   let lines: string[];
   let notifier: Notifier;
   let robots: Robot[];
+  let random: () => number;
 
   function start(
     parts: { outbox?: (inner: Outbox) => Outbox; receipts?: ReceiptPort } = {},
@@ -102,7 +103,7 @@ describe("notifier", () => {
       log,
       http,
       redactor,
-      random: () => 0.5,
+      random: () => random(),
       language: () => "en",
       node: { cluster: "prod", name: "node-1", ip: "10.0.0.1" },
     });
@@ -115,6 +116,7 @@ describe("notifier", () => {
     http = createHttpClient();
     redactor = createRedactor();
     robots = [];
+    random = () => 0.5;
     notifier = start();
   });
 
@@ -435,6 +437,9 @@ describe("notifier", () => {
 
   it("tries a digest again as one, and settles nobody who is in it before it arrives", async () => {
     const robot = await feishu();
+    let seed = 1;
+    // Delays that differ, as they do.
+    random = () => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
     robot.respondWith({ status: 500, body: "" });
     configure(feishuSpec(robot));
     for (let i = 0; i < 9; i++) await notifier.notify(message("firing", { id: `inc-${i}` }), null);
@@ -606,6 +611,39 @@ describe("notifier", () => {
     }
     assert.equal((await notifier.states())[0]?.status.status, "disabled");
     assert.equal(notifier.health().status, "disabled");
+  });
+
+  it("forgets trouble when nothing waits any more, as another agent has sent it, but no refusal", async () => {
+    const robot = await feishu();
+    let isTaken = false;
+    notifier = start({
+      outbox: (inner) =>
+        through(inner, {
+          lead: async (queue) => (isTaken ? { waitMs: null } : inner.lead(queue)),
+        }),
+    });
+    configure(feishuSpec(robot));
+    const statusNow = async (): Promise<string | undefined> =>
+      (await notifier.states())[0]?.status.status;
+    robot.respondWith({ status: 500, body: "" });
+    await notifier.notify(message(), null);
+    await eventually("it is down", async () => {
+      await clock.advance(5_000);
+      return (await statusNow()) === "down";
+    });
+    isTaken = true;
+    await clock.advance(8 * 60_000);
+    assert.equal(await statusNow(), "down");
+    await clock.advance(4 * 60_000);
+    assert.equal(await statusNow(), "ok");
+    isTaken = false;
+    robot.respondWith({ body: { code: 19001, msg: "no such robot" } });
+    await eventually("it is refused", async () => {
+      await clock.advance(60_000);
+      return (await outcomes("feishu")).includes("refused");
+    });
+    await clock.advance(30 * 60_000);
+    assert.notEqual(await statusNow(), "ok");
   });
 
   it("goes from ok over degraded to down, and back", async () => {

@@ -124,6 +124,33 @@ describe("the outbox of an agent alone", () => {
     }
   });
 
+  it("gives up what nobody could send for a day, and reads what it can of a garbled file", async () => {
+    const first = open();
+    await put(first, "old");
+    await put(first, "new", { createdAtMs: 90_000_000 });
+    await first.kept();
+    const file = path.join(dir, "outbox.json");
+    const saved = JSON.parse(await readFile(file, "utf8")) as { jobs: unknown[] };
+    saved.jobs.push({ hunter2: true });
+    await writeFile(file, JSON.stringify(saved));
+    clock = new ManualClock(91_000_000);
+    const { log, of, text } = recordLog();
+    const next = open(log);
+    await next.load();
+    assert.deepEqual(await ids(await leads(next)), ["new"]);
+    assert.deepEqual(of("warn"), [
+      "message given up: nobody could send it for a day",
+      "messages of an earlier run unreadable",
+    ]);
+    assert.doesNotMatch(text(), /hunter2/);
+  });
+
+  it("sends at once what was decided before the clock was set back", async () => {
+    const outbox = open();
+    await put(outbox, "a", { createdAtMs: clock.now() + 7_200_000 });
+    assert.deepEqual(await ids(await leads(outbox)), ["a"]);
+  });
+
   it("says once that receipts are lost, and goes on", async () => {
     const { log, of } = recordLog();
     const receipts = {
@@ -206,7 +233,7 @@ describe("the outbox of an agent that shares a store", () => {
   it("does not send again what an earlier run of it had sent", async () => {
     const dir = outboxDir();
     const one = await agent(dir);
-    await put(one.outbox, "a");
+    await put(one.outbox, "a", { createdAtMs: Date.now() });
     await one.outbox.kept();
     const other = await agent();
     await settleSent(await leads(other.outbox));

@@ -7,8 +7,12 @@ export interface QueueKeys {
   readonly waiting: string;
   /** HASH: jobs by id. */
   readonly jobs: string;
+  /** ZSET: ids of jobs by when they came. */
+  readonly came: string;
   /** HASH: who leads. */
   readonly lead: string;
+  /** HASH: ids of what was over on a day since 1970. */
+  readonly over: (day: number) => string;
 }
 
 /** Every key the agent uses in Redis. */
@@ -73,7 +77,13 @@ export function createKeys(prefix: string): Keys {
     history: (day) => `${prefix}:h:${day}`,
     queue: ({ channel, robot }) => {
       const waiting = `${prefix}:q:${tag(channel)}:${escapeName(robot)}`;
-      return { waiting, jobs: `${waiting}:d`, lead: `${waiting}:l` };
+      return {
+        waiting,
+        jobs: `${waiting}:d`,
+        came: `${waiting}:c`,
+        lead: `${waiting}:l`,
+        over: (day) => `${waiting}:o:${day}`,
+      };
     },
   };
 }

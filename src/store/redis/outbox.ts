@@ -11,6 +11,7 @@ import type {
 } from "../../core/delivery.ts";
 import { AgentError } from "../../core/errors.ts";
 import { isUnsettled } from "../receipt.ts";
+import { dayOf } from "../slots.ts";
 import { jobSchema } from "../job.ts";
 import type { ChannelNotes } from "./receipts.ts";
 import { countReply, namesReply, numbersReply, textsReply } from "./replies.ts";
@@ -33,8 +34,11 @@ const expireSeconds = 25 * 3_600;
 /** Some 2.5 kB each: what a robot that is down may take of the store is 25 MB. The others wait with their agents. */
 const maxJobs = 10_000;
 
-/** A script that a frozen server runs later than this has no effect: whoever asked went another way. */
-const enqueueWithinMs = 1_500;
+/** A script that the server runs later than this has no effect: after 600 ms whoever asked goes another way. */
+const enqueueWithinMs = 500;
+
+/** What cannot be read here is left for agents of a newer version. */
+const unreadableMs = 600_000;
 
 /** The server's time, from when on jobs are taken, and how long that holds. */
 interface Quiet {
@@ -71,6 +75,11 @@ class ServerTime {
   /** Not later than it is there. */
   now(): number {
     return Math.floor(this.#deps.clock.monotonic() + this.#aheadMs);
+  }
+
+  /** Days since 1970. */
+  day(): number {
+    return dayOf(this.now());
   }
 
   /** Jobs of before are left alone; 0: none are. */
@@ -120,26 +129,28 @@ class RedisOutbox implements SharedOutbox {
 
   async look(queue: Queue, ids: readonly string[]): Promise<ReadonlyMap<string, "waits" | "over">> {
     const { connection, keys } = this.#deps;
-    const replies = await connection.run([
-      ["hmget", keys.queue(queue).jobs, ...ids],
-      ["hmget", keys.receipts(queue.channel), ...ids],
-    ]);
-    const [jobs = [], receipts = []] = replies.map(textsReply);
+    await this.#time.learn();
+    const { jobs, over } = keys.queue(queue);
+    const today = this.#time.day();
+    const places = [jobs, over(today), over(today - 1), keys.receipts(queue.channel)];
+    const replies = await connection.run(places.map((place) => ["hmget", place, ...ids] as const));
+    const [waiting = [], ...others] = replies.map(textsReply);
     return new Map(
       ids.flatMap((id, at): [string, "waits" | "over"][] => {
-        if (jobs[at] !== null && jobs[at] !== undefined) return [[id, "waits"]];
-        const receipt = receipts[at] ?? null;
-        return receipt === null || isUnsettled(receipt) ? [] : [[id, "over"]];
+        if (typeof waiting[at] === "string") return [[id, "waits"]];
+        const isOver = others.some((found) => {
+          const text = found[at] ?? null;
+          return text !== null && !isUnsettled(text);
+        });
+        return isOver ? [[id, "over"]] : [];
       }),
     );
   }
 
   async remove(queue: Queue, ids: readonly string[]): Promise<void> {
-    const { waiting, jobs } = this.#deps.keys.queue(queue);
-    await this.#deps.connection.run([
-      ["zrem", waiting, ...ids],
-      ["hdel", jobs, ...ids],
-    ]);
+    await this.#time.learn();
+    const { waiting, jobs, came, over } = this.#deps.keys.queue(queue);
+    await this.#run(scripts.remove, [waiting, jobs, came, over(this.#time.day())], ids);
   }
 
   async depth(queue: Queue): Promise<number> {
@@ -163,8 +174,8 @@ class RedisOutbox implements SharedOutbox {
   }
 
   async #waiting(queue: Queue, max: number): Promise<readonly Waiting[]> {
-    const { waiting, jobs } = this.#deps.keys.queue(queue);
-    const reply = await this.#run(scripts.read, [waiting, jobs], [this.#time.since(), max]);
+    const { waiting, jobs, came } = this.#deps.keys.queue(queue);
+    const reply = await this.#run(scripts.read, [waiting, jobs, came], [this.#time.since(), max]);
     const [now, ...flat] = namesReply(reply);
     const found: Waiting[] = [];
     const garbled: string[] = [];
@@ -174,15 +185,16 @@ class RedisOutbox implements SharedOutbox {
       if (job === null) garbled.push(id);
       else found.push({ job, dueInMs: Math.max(0, Number(dueAtMs) - Number(now)) });
     }
-    if (garbled.length > 0) await this.remove(queue, garbled);
+    if (garbled.length > 0) await this.#run(scripts.putOff, [waiting], [unreadableMs, ...garbled]);
     return found;
   }
 
   async #settle(queue: Queue, fence: number, all: readonly Settlement[]): Promise<boolean> {
     const { keys, retentionDays } = this.#deps;
-    const { waiting, jobs, lead } = keys.queue(queue);
+    const { waiting, jobs, came, over, lead } = keys.queue(queue);
     const { channel } = queue;
-    const places = [waiting, jobs, lead, keys.receiptIds(channel), keys.receipts(channel)];
+    const own = [waiting, jobs, came, over(this.#time.day()), lead];
+    const places = [...own, keys.receiptIds(channel), keys.receipts(channel)];
     const flat = all.flatMap(({ job, receipt, retryInMs }) => [
       job.id,
       retryInMs ?? -1,
@@ -204,9 +216,11 @@ class RedisOutbox implements SharedOutbox {
   ): Promise<"waits" | "over" | "full"> {
     const { keys, retentionDays } = this.#deps;
     await this.#time.learn(again);
-    const { waiting, jobs } = keys.queue(queue);
+    const { waiting, jobs, came, over } = keys.queue(queue);
     const { channel } = queue;
-    const places = [waiting, jobs, keys.receiptIds(channel), keys.receipts(channel)];
+    const today = this.#time.day();
+    const own = [waiting, jobs, came, over(today), over(today - 1)];
+    const places = [...own, keys.receiptIds(channel), keys.receipts(channel)];
     const limits = [this.#time.now() + enqueueWithinMs, maxJobs, expireSeconds];
     const about = [job.id, JSON.stringify(job), JSON.stringify(receipt), receipt.createdAtMs];
     const args = [...limits, retentionSeconds(retentionDays), ...about];

@@ -147,6 +147,7 @@ for (const [title, start] of [
         new Map([
           ["waits", "waits"],
           ["over", "over"],
+          ["out", "over"],
         ]),
       );
       // Somebody who read it before puts it back: it is gone all the same.
@@ -173,7 +174,7 @@ for (const [title, start] of [
       await eventually("both", async () => (await ids(await leads(two))).length === 2);
     });
 
-    it("drops a job that is none, and says so", async () => {
+    it("leaves a job that it cannot read to others, and says so", async () => {
       const one = await agent();
       await put(one, "good");
       await put(one, "bad");
@@ -181,9 +182,56 @@ for (const [title, start] of [
       await one.connection.run([["hset", jobs, "bad", '{"hunter2":1}']]);
       const lead = await leads(one);
       assert.deepEqual(await ids(lead), ["good"]);
-      assert.equal(await one.outbox.depth(queue), 1);
+      assert.equal(await one.outbox.depth(queue), 2);
       assert.deepEqual(one.log.of("warn"), ["stored entry unreadable"]);
       assert.doesNotMatch(one.log.text(), /hunter2/);
+      await lead.settle([over("good")]);
+      const next = await one.outbox.lead(queue);
+      assert.ok("waitMs" in next && (next.waitMs ?? 0) > 590_000, "it is no reason to hurry");
+    });
+
+    it("remembers what is over though its receipt has gone", async () => {
+      const one = await agent();
+      await put(one, "old", { createdAtMs: 1 });
+      await (
+        await leads(one)
+      ).settle([
+        {
+          job: job("old", { createdAtMs: 1 }),
+          receipt: sent(job("old", { createdAtMs: 1 })),
+          retryInMs: null,
+        },
+      ]);
+      for (let n = 0; n < 1_000; n++)
+        await one.receipts.put(sent(job(`r${n}`, { createdAtMs: 2 + n })));
+      assert.equal((await one.receipts.find("ops", ["old"])).length, 0);
+      assert.deepEqual(await one.outbox.look(queue, ["old"]), new Map([["old", "over"]]));
+      assert.equal(await put(one, "old"), "over");
+    });
+
+    it("gives jobs out in the order they came, whatever is to be tried again when", async () => {
+      const one = await agent();
+      for (const id of ["first", "second"]) await put(one, id);
+      const lead = await leads(one);
+      const tried = job("first", { attempts: 1 });
+      await lead.settle([{ job: tried, receipt: pending(tried), retryInMs: 60_000 }]);
+      await put(one, "third");
+      assert.deepEqual(await ids(lead), ["first", "second", "third"]);
+      assert.deepEqual(
+        (await lead.waiting(2)).map(({ job: { id } }) => id),
+        ["first", "second"],
+      );
+    });
+
+    it("is not held up by a lead from before the server's clock was set back", async () => {
+      const one = await agent();
+      await put(one, "a");
+      const { lead } = createKeys(`t${used}`).queue(queue);
+      await one.connection.run([
+        ["hset", lead, "holder", "dead", "fence", 7, "until", Date.now() + 3_600_000],
+      ]);
+      const told = await one.outbox.lead(queue);
+      assert.ok("waitMs" in told && (told.waitMs ?? 0) <= 300 && told.isLed === true);
     });
 
     it("lets no receipt of before replace the one that says that it is over", async () => {
