@@ -111,9 +111,16 @@ describe("messages whose agents are killed while they send them", () => {
     const missing = wanted.filter((id) => !service.got.has(id));
     assert.deepEqual(missing, []);
     const more = [...service.got.values()].reduce((sum, times) => sum + times - 1, 0);
+    // Who is stopped loses the lead while a message is on its way, and is killed afterwards.
     assert.ok(more <= kills + kills / 10, `${more} twice for ${kills} kills`);
     const receipts = await owner.receipts.list({ limit: 1_000 });
+    assert.equal(receipts.length, 1_000, "as many as are kept");
     assert.deepEqual(new Set(receipts.map(({ outcome }) => outcome)), new Set(["sent"]));
+    const over = await owner.outbox.look(
+      queue,
+      wanted.map((id) => id.replace("message-", "")),
+    );
+    assert.equal([...over.values()].filter((state) => state === "over").length, wanted.length);
     await owner.stop();
   }).timeout(180_000);
 });

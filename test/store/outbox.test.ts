@@ -267,6 +267,18 @@ describe("the outbox of an agent that shares a store", () => {
     assert.ok(one.of("warn").includes("messages sent by this agent alone"));
   });
 
+  it("sends alone what the store takes a moment too late, and the store does not send it again", async () => {
+    const [one, other] = [await agent(), await agent()];
+    await put(one.outbox, "before");
+    await settleSent(await leads(one.outbox));
+    await server.client.call("CLIENT", "PAUSE", "900");
+    await put(one.outbox, "a");
+    assert.deepEqual(await ids(await leads(one.outbox)), ["a"]);
+    await systemClock.sleep(500);
+    assert.ok(!("lead" in (await other.outbox.lead(queue))), "nothing is there");
+    await settleSent(await leads(one.outbox));
+  });
+
   it("takes out of the store what it had sent when that died before it could be told", async () => {
     const dir = outboxDir();
     const one = await agent(dir);

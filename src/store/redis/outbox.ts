@@ -214,7 +214,7 @@ class RedisOutbox implements SharedOutbox {
     receipt: Receipt,
     again: boolean,
   ): Promise<"waits" | "over" | "full"> {
-    const { keys, retentionDays } = this.#deps;
+    const { keys, retentionDays, clock } = this.#deps;
     await this.#time.learn(again);
     const { waiting, jobs, came, over } = keys.queue(queue);
     const { channel } = queue;
@@ -224,9 +224,12 @@ class RedisOutbox implements SharedOutbox {
     const limits = [this.#time.now() + enqueueWithinMs, maxJobs, expireSeconds];
     const about = [job.id, JSON.stringify(job), JSON.stringify(receipt), receipt.createdAtMs];
     const args = [...limits, retentionSeconds(retentionDays), ...about];
+    const beganMs = clock.monotonic();
     const answer = countReply(await this.#run(scripts.enqueue, places, args));
     if (answer === scripts.answers.late) {
-      if (!again) return this.#enqueue(queue, job, receipt, true);
+      // When it was not late by our own clock, the server's was changed.
+      const isLate = clock.monotonic() - beganMs >= enqueueWithinMs;
+      if (!again && !isLate) return this.#enqueue(queue, job, receipt, true);
       throw new AgentError("STORE_UNAVAILABLE", "redis took the message too late");
     }
     if (answer === scripts.answers.full) return "full";
