@@ -47,6 +47,10 @@ interface Quiet {
   readonly untilMs: number;
 }
 
+function tooLate(): AgentError {
+  return new AgentError("STORE_UNAVAILABLE", "redis took the message too late");
+}
+
 /** Knows the server's time without asking each time. */
 class ServerTime {
   readonly #deps: Pick<SmallDeps, "connection" | "clock">;
@@ -107,7 +111,8 @@ class RedisOutbox implements SharedOutbox {
   }
 
   async enqueue(queue: Queue, job: Job, receipt: Receipt): Promise<"waits" | "over" | "full"> {
-    const answer = await this.#enqueue(queue, job, receipt, false);
+    const endsMs = this.#deps.clock.monotonic() + enqueueWithinMs;
+    const answer = await this.#enqueue(queue, { job, receipt, endsMs }, false);
     await this.#deps.channels.note(queue.channel);
     return answer;
   }
@@ -210,27 +215,27 @@ class RedisOutbox implements SharedOutbox {
 
   async #enqueue(
     queue: Queue,
-    job: Job,
-    receipt: Receipt,
+    what: { readonly job: Job; readonly receipt: Receipt; readonly endsMs: number },
     again: boolean,
   ): Promise<"waits" | "over" | "full"> {
     const { keys, retentionDays, clock } = this.#deps;
+    const { job, receipt, endsMs } = what;
     await this.#time.learn(again);
+    const leftMs = endsMs - clock.monotonic();
+    if (leftMs <= 0) throw tooLate();
     const { waiting, jobs, came, over } = keys.queue(queue);
     const { channel } = queue;
     const today = this.#time.day();
     const own = [waiting, jobs, came, over(today), over(today - 1)];
     const places = [...own, keys.receiptIds(channel), keys.receipts(channel)];
-    const limits = [this.#time.now() + enqueueWithinMs, maxJobs, expireSeconds];
+    const limits = [Math.floor(this.#time.now() + leftMs), maxJobs, expireSeconds];
     const about = [job.id, JSON.stringify(job), JSON.stringify(receipt), receipt.createdAtMs];
     const args = [...limits, retentionSeconds(retentionDays), ...about];
-    const beganMs = clock.monotonic();
     const answer = countReply(await this.#run(scripts.enqueue, places, args));
     if (answer === scripts.answers.late) {
       // When it was not late by our own clock, the server's was changed.
-      const isLate = clock.monotonic() - beganMs >= enqueueWithinMs;
-      if (!again && !isLate) return this.#enqueue(queue, job, receipt, true);
-      throw new AgentError("STORE_UNAVAILABLE", "redis took the message too late");
+      if (!again && clock.monotonic() < endsMs) return this.#enqueue(queue, what, true);
+      throw tooLate();
     }
     if (answer === scripts.answers.full) return "full";
     return answer === scripts.answers.over ? "over" : "waits";
