@@ -39,6 +39,9 @@ file(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 return 1
 `;
 
+/** Longer than any robot's rest. */
+const longestMs = 2 * 3_600_000;
+
 /** Jobs are remembered as over for at least a day, longer than anybody asks about them. */
 const overSeconds = 50 * 3600;
 const isOver = `
@@ -112,7 +115,10 @@ local fence = tonumber(known[2] or 0)
 -- The clock may have been set back since.
 local ends = math.min(tonumber(known[3] or 0), now + ARGV[2])
 local isMine = known[1] == ARGV[1]
-if #redis.call("ZRANGEBYSCORE", KEYS[1], ARGV[3], now, "LIMIT", 0, 1) == 0 then
+local isDue = #redis.call("ZRANGEBYSCORE", KEYS[1], ARGV[3], now, "LIMIT", 0, 1) > 0
+-- Nothing is put off for so long: the clock was set back since.
+local isStranded = #redis.call("ZRANGEBYSCORE", KEYS[1], now + ${longestMs}, "+inf", "LIMIT", 0, 1) > 0
+if not isDue and not isStranded then
   if isMine then redis.call("HSET", KEYS[2], "until", 0) end
   local later = redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now, "+inf", "WITHSCORES", "LIMIT", 0, 1)
   return {0, later[2] and math.max(1, math.ceil(later[2] - now)) or -1}

@@ -234,6 +234,14 @@ for (const [title, start] of [
       assert.ok("waitMs" in told && (told.waitMs ?? 0) <= 300 && told.isLed === true);
     });
 
+    it("does not wait for a time from before the server's clock was set back", async () => {
+      const one = await agent();
+      await put(one, "a");
+      const { waiting } = createKeys(`t${used}`).queue(queue);
+      await one.connection.run([["zadd", waiting, Date.now() + 86_400_000, "a"]]);
+      assert.deepEqual(await ids(await leads(one)), ["a"]);
+    });
+
     it("lets no receipt of before replace the one that says that it is over", async () => {
       const one = await agent();
       await one.receipts.put(sent(job("a")));
