@@ -49,7 +49,7 @@ async function sources(): Promise<readonly Source[]> {
 }
 
 function imports(text: string): string[] {
-  return [...text.matchAll(/\b(?:from|import)\s*\(?\s*"([^"]+)"/g)].map(
+  return [...text.matchAll(/\b(?:from\s+|import\s*\(?\s*)"([^"\n]+)"/g)].map(
     ([, target = ""]) => target,
   );
 }
