@@ -155,11 +155,12 @@ export const dingtalk = defineChannel<RobotSettings>({
   reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createRobotPost(deps, readDingtalkReply);
-    return createTextChannel(deps, (rendered, signal) =>
+    return createTextChannel(deps, (rendered, messageId, signal) =>
       post({
         url: dingtalkUrl(settings, deps.clock.now()),
         body: dingtalkBody(rendered, settings),
         signal,
+        messageId,
       }),
     );
   },

@@ -188,7 +188,7 @@ export class Drainer {
   /** What failed here long ago has arrived by another agent since: nothing waits any more. */
   #forget(): void {
     const idleMs = this.#deps.clock.monotonic() - this.#sentAtMs;
-    if (idleMs >= forgetAfterMs) this.#ledger.forget();
+    if (!this.target.queue.isOwn && idleMs >= forgetAfterMs) this.#ledger.forget();
   }
 
   #choose(waiting: readonly Waiting[]): Parcel | null {

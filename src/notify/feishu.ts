@@ -192,11 +192,12 @@ export const feishu = defineChannel<RobotSettings>({
   reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createRobotPost(deps, readFeishuReply);
-    return createTextChannel(deps, (rendered, signal) =>
+    return createTextChannel(deps, (rendered, messageId, signal) =>
       post({
         url: settings.webhook_url.reveal(),
         body: feishuBody(rendered, settings, deps.clock.now()),
         signal,
+        messageId,
       }),
     );
   },

@@ -116,6 +116,8 @@ export interface RobotRequest {
   readonly url: string;
   readonly body: string;
   readonly signal: AbortSignal;
+  /** The id of the message, to know a second doubtful reply to the same one. */
+  readonly messageId: string;
 }
 
 export type RobotPost = (request: RobotRequest) => Promise<Outcome>;
@@ -124,6 +126,8 @@ export type RobotPost = (request: RobotRequest) => Promise<Outcome>;
 const maxReplyBytes = 64 * 1024;
 /** A reply nobody could read may have been a proxy's; by then it has had time to recover. */
 const doubtfulRetryMs = 30_000;
+/** So many answers in a row that cannot be read, whatever was sent, and it is no service. */
+const maxDoubtful = 10;
 /** A signature is valid for an hour, so a clock may be minutes off; below this it is not worth a word. */
 const worthMentioningMs = 60_000;
 
@@ -198,17 +202,22 @@ export function createTextPost(
   { http, clock }: ChannelDeps,
   judge: (reply: TextReply) => Outcome | null,
 ): RobotPost {
-  let isDoubtful = false;
-  const unreadable = (status: number): Outcome => {
+  const doubtful = new Set<string>();
+  let inARow = 0;
+  const unreadable = (status: number, messageId: string): Outcome => {
     if (!isSuccess(status))
       return { outcome: "refused", code: `http_${status}`, reason: refusalText(status) };
     const reason = `HTTP ${status}, but the reply is not the service's`;
-    // Messages go one after another: a second one in a row is the same, or the digest it is in by now.
-    isDoubtful = !isDoubtful;
-    if (!isDoubtful) return { outcome: "refused", code: "unreadable_reply", reason };
+    inARow += 1;
+    // A digest that is tried again holds other alerts, and has another id.
+    if (doubtful.delete(messageId) || inARow >= maxDoubtful) {
+      doubtful.clear();
+      return { outcome: "refused", code: "unreadable_reply", reason };
+    }
+    doubtful.add(messageId);
     return { outcome: "retry", code: "unreadable_reply", reason, retryAfterMs: doubtfulRetryMs };
   };
-  return async ({ url, body, signal }) => {
+  return async ({ url, body, signal, messageId }) => {
     try {
       const headers = { "Content-Type": "application/json; charset=utf-8" };
       const reply = await http.request({
@@ -227,8 +236,9 @@ export function createTextPost(
       if (isOverload(status))
         return inItsWords(overloaded(reply, clock.now(), `HTTP ${status}`), outcome);
       if (outcome === null || (outcome.outcome === "sent" && !isSuccess(status)))
-        return unreadable(status);
-      isDoubtful = false;
+        return unreadable(status, messageId);
+      doubtful.delete(messageId);
+      inARow = 0;
       return outcome;
     } catch (cause) {
       if (!(cause instanceof AgentError)) throw cause;

@@ -144,11 +144,12 @@ export const slack = defineChannel<HookSettings>({
   reach: reachRobot,
   create: (settings, deps): Channel => {
     const post = createTextPost(deps, readSlackReply);
-    return createTextChannel(deps, (rendered, signal) =>
+    return createTextChannel(deps, (rendered, messageId, signal) =>
       post({
         url: settings.webhook_url.reveal(),
         body: slackBody(rendered, settings),
         signal,
+        messageId,
       }),
     );
   },

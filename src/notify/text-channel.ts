@@ -3,8 +3,8 @@ import type { ChannelDeps } from "./contract.ts";
 import { renderDigest } from "./digest.ts";
 import { renderMessage, type Rendered } from "./render.ts";
 
-/** Gives a service what is to be said. */
-export type Say = (rendered: Rendered, signal: AbortSignal) => Promise<Outcome>;
+/** Gives a service what is to be said, under an id that is the same at every try. */
+export type Say = (rendered: Rendered, messageId: string, signal: AbortSignal) => Promise<Outcome>;
 
 /** A channel whose messages are texts for people: one of an alert and one of many alerts go the same way. */
 export function createTextChannel(
@@ -12,8 +12,8 @@ export function createTextChannel(
   say: Say,
 ): Channel {
   return {
-    send: (message, signal) => say(renderMessage(message, language, template), signal),
-    sendDigest: (digest, signal) => say(renderDigest(digest, language), signal),
+    send: (message, signal) => say(renderMessage(message, language, template), message.id, signal),
+    sendDigest: (digest, signal) => say(renderDigest(digest, language), digest.id, signal),
     close: async () => {},
   };
 }

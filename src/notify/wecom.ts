@@ -186,11 +186,12 @@ export const wecom = defineChannel<HookSettings>({
   reach: reachRobot,
   create: (own, deps): Channel => {
     const post = createRobotPost(deps, readWecomReply);
-    return createTextChannel(deps, (rendered, signal) =>
+    return createTextChannel(deps, (rendered, messageId, signal) =>
       post({
         url: own.webhook_url.reveal(),
         body: wecomBody(rendered, own),
         signal,
+        messageId,
       }),
     );
   },

@@ -116,7 +116,7 @@ describe("a fleet with one robot", () => {
     robot.respondWith(null);
     const next = await agent("node-b");
     await eventually("it arrived", () => robot.received.length === 1, 20_000);
-    assert.equal((await next.states())[0]?.pending, 0);
+    await eventually("it is settled", async () => (await next.states())[0]?.pending === 0);
   });
 
   it("keeps to itself what must be told again and again by who knows of it", async () => {
