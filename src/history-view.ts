@@ -5,8 +5,8 @@ import type { AgentView } from "./api/ports.ts";
 import type { KeptHistory } from "./store/kept-history.ts";
 import { dayOf } from "./store/slots.ts";
 
-/** Some 900 bytes each: more than an agent may hold beside its work. */
-const maxEntries = 20_000;
+/** Some 1.5 kB each: more than 15 MB an agent must not take beside its work. */
+const maxEntries = 10_000;
 /** Days looked at at once. */
 const atOnce = 10;
 

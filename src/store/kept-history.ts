@@ -6,7 +6,7 @@ import { historySchema } from "./history.ts";
 import type { LocalFiles } from "./local.ts";
 import { dayMs } from "./slots.ts";
 
-/** Some 900 bytes each: what an outage may take of memory and disk is 900 kB. */
+/** Some 1.5 kB each: what an outage may take of memory and disk is 1.5 MB. */
 const maxWaiting = 1_000;
 
 export interface KeptHistoryDeps {
