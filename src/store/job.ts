@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { actionNames } from "../core/action.ts";
 import { messageKinds } from "../core/alert.ts";
 import type { Job } from "../core/delivery.ts";
-import { levels, operators } from "../core/rule.ts";
+import { incidentSchema } from "./incident.ts";
 
 const savedProcess = v.object({
   pid: v.number(),
@@ -30,32 +30,6 @@ const savedEvidence = v.union([
     ),
   }),
 ]);
-const nullableNumber = v.nullable(v.number());
-const nullableText = v.nullable(v.string());
-/** What a message is made of; more is kept as it is. */
-const savedSubject = v.looseObject({
-  key: v.string(),
-  rule: v.string(),
-  index: v.string(),
-  unit: v.string(),
-  labels: v.record(v.string(), v.string()),
-  operator: v.nullable(v.picklist(operators)),
-  message: nullableText,
-  runbookUrl: nullableText,
-  node: v.looseObject({ cluster: v.string(), name: v.string(), ip: v.string() }),
-});
-const savedIncident = v.looseObject({
-  id: v.string(),
-  level: v.picklist(levels),
-  subject: savedSubject,
-  threshold: nullableNumber,
-  value: nullableNumber,
-  peak: nullableNumber,
-  startedAtMs: v.number(),
-  updatedAtMs: v.number(),
-  endedAtMs: nullableNumber,
-  flaps: v.number(),
-});
 const savedAction = v.object({ action: v.picklist(actionNames), url: v.string() });
 const savedJob = v.looseObject({
   id: v.string(),
@@ -66,12 +40,12 @@ const savedJob = v.looseObject({
     id: v.string(),
     kind: v.picklist(messageKinds),
     atMs: v.number(),
-    incident: savedIncident,
+    incident: incidentSchema,
     recent: v.array(v.nullable(v.number())),
     recentStepMs: v.exactOptional(v.pipe(v.number(), v.minValue(1))),
     // A still older one did not look at processes.
     evidence: v.fallback(v.nullable(savedEvidence), null),
-    publicUrl: v.fallback(nullableText, null),
+    publicUrl: v.fallback(v.nullable(v.string()), null),
     // Another version may know of other actions; without a button a message is one still.
     actions: v.exactOptional(v.fallback(v.array(savedAction), [])),
   }),
