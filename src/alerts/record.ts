@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { texts } from "../base/parse.ts";
 import { type Incident, messageKinds, type MessageKind, type Transition } from "../core/alert.ts";
 import { byLevel, levels, operators, rank, type Level } from "../core/rule.ts";
 
@@ -124,7 +125,6 @@ export function followed({
   return { level, threshold, value, peak, updatedAtMs: atMs, subject, noData: false };
 }
 
-const labels = v.record(v.string(), v.string());
 const optionalText = v.nullable(v.string());
 const optionalNumber = v.nullable(v.number());
 const savedIncident = v.object({
@@ -134,7 +134,7 @@ const savedIncident = v.object({
     rule: v.string(),
     index: v.string(),
     unit: v.string(),
-    labels,
+    labels: texts,
     operator: v.nullable(v.picklist(operators)),
     message: optionalText,
     runbookUrl: optionalText,

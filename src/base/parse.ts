@@ -109,3 +109,15 @@ export const secret = v.pipe(
   v.nonEmpty("must not be empty"),
   v.transform((value) => new Secret(value)),
 );
+
+function isTexts(input: unknown): input is Readonly<Record<string, string>> {
+  return (
+    typeof input === "object" &&
+    input !== null &&
+    !Array.isArray(input) &&
+    Object.values(input).every((value) => typeof value === "string")
+  );
+}
+
+/** Texts by any name; a `record` of the library leaves out `prototype` and `constructor`, which a label may be called. */
+export const texts = v.custom<Readonly<Record<string, string>>>(isTexts, "expected texts by name");

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { texts } from "../base/parse.ts";
 import { levels, operators } from "../core/rule.ts";
 
 const nullableNumber = v.nullable(v.number());
@@ -12,7 +13,7 @@ export const incidentSchema = v.looseObject({
     rule: v.string(),
     index: v.string(),
     unit: v.string(),
-    labels: v.record(v.string(), v.string()),
+    labels: texts,
     operator: v.nullable(v.picklist(operators)),
     message: nullableText,
     runbookUrl: nullableText,

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { texts } from "../base/parse.ts";
 import { AgentError } from "../core/errors.ts";
 import { levels } from "../core/rule.ts";
 import { silenceState, type Silence } from "../core/silence.ts";
@@ -22,7 +23,7 @@ export const silenceSchema: v.GenericSchema<unknown, Silence> = v.object({
     rule: patterns,
     index: patterns,
     level: v.nullable(v.array(v.picklist(levels))),
-    labels: v.record(v.string(), v.string()),
+    labels: texts,
     onlyLabels: v.exactOptional(v.boolean()),
   }),
   startsAtMs: v.number(),

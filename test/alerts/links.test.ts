@@ -38,7 +38,10 @@ const claims: fc.Arbitrary<ActionClaim> = fc.record(
     rule: text,
     index: text,
     labels: fc.dictionary(
-      text.filter((name) => !(name in Object.prototype)),
+      fc.oneof(
+        text.filter((name) => !(name in Object.prototype)),
+        fc.constantFrom("prototype", "constructor"),
+      ),
       text,
       { maxKeys: 4, noNullPrototype: true },
     ),

@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import * as v from "valibot";
+import { texts } from "../../base/parse.ts";
 import { actionNames, type ActionClaim, type LinkReading } from "../../core/action.ts";
 import { levels } from "../../core/rule.ts";
 
@@ -30,7 +31,7 @@ const claimSchema = v.pipe(
     n: v.string(),
     r: v.string(),
     x: v.string(),
-    l: v.record(v.string(), v.string()),
+    l: texts,
     v: v.picklist(levels),
     e: v.pipe(v.number(), v.integer()),
   }),
